@@ -1,0 +1,246 @@
+"""The recorder for Lightning."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from labelaudit.callbacks.background import BackgroundRecorder
+from labelaudit.callbacks.captured_scores import CapturedScores
+from labelaudit.callbacks.trainer_ids import TrainerIds
+from labelaudit.errors import LabelAuditError
+from labelaudit.history import Recorder
+
+__all__ = ["PredictionRecorder"]
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback as _Callback
+else:
+    # Each of Lightning's two packages accepts only its own Callback: this is both.
+    _packages = [name for name in ("lightning.pytorch", "pytorch_lightning") if find_spec(name.split(".")[0])]
+    if not _packages:
+        raise ImportError("PredictionRecorder needs Lightning. Install it: pip install lightning")
+    _Callback = type("_Callback", tuple(import_module(name).Callback for name in _packages), {})
+
+
+class PredictionRecorder(_Callback):
+    """Records what a model predicts for every sample in every epoch, while Lightning trains it.
+
+    Dataset, dataloader and module stay as they are, and training is the same bit for bit. Scores are copied as the
+    step computed them and written by a thread, one file per epoch.
+
+    Args:
+        path: folder of the history (made if absent), or an fsspec URL.
+        id_key: where the batch holds the samples' ids, a key or an index; needed for iterable datasets. None: a
+            sample's id is its position in the dataset.
+        sample_ids: your own id for each position, such as a file path; it stands in every table.
+        scores: (n, classes) or (n,) logits or probabilities of a batch: a key of what the step returns, the name of
+            a submodule whose output they are, or a function `(outputs, batch) -> tensor`. None: the step's `logits`,
+            `preds` or `scores`, else the input of its loss function, else the output of the module's forward.
+        labels: (n,) class numbers: a key of what the step returns or of the batch, or such a function. None: the
+            step's `targets`, `labels` or `y`, else the target of its loss function, else what the batch holds.
+        class_names: names of the classes, in the order of the scores.
+        splits: "train", and "val" for the validation pass of every epoch.
+        keep: "scores" (every class's), "summary", or "auto": scores while the classes are few.
+        every_n_epochs: record epochs 0, n, 2n, ...
+        task: "classification".
+        overwrite: replace a finished history in `path`.
+        scores_are: "logits", "probabilities", or "auto": told from their values.
+        planted: mistakes planted on purpose, {position: true label}; the audit then measures itself.
+        on_error: if the history can't be written, "raise" stops training, "warn" goes on without recording.
+        max_pending_mib: scores that may wait for the writer, in MiB; training waits while there are more.
+        subset_ids: ids in a `Subset` are positions in it ("position") or in the dataset under it ("underlying").
+        precision: "half" or "single", of the stored numbers.
+
+    Raises:
+        LabelAuditError: for unknown options; in the first batch if ids, scores or labels can't be found.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        id_key: str | int | None = None,
+        sample_ids: Sequence[Any] | None = None,
+        scores: str | Callable[[Any, Any], Tensor] | None = None,
+        labels: str | Callable[[Any, Any], Tensor] | None = None,
+        class_names: Sequence[str] | None = None,
+        splits: Sequence[str] = ("train",),
+        keep: str = "auto",
+        every_n_epochs: int = 1,
+        task: str = "classification",
+        overwrite: bool = False,
+        scores_are: str = "auto",
+        planted: Any = None,
+        on_error: str = "raise",
+        max_pending_mib: float = 64,
+        subset_ids: str = "position",
+        precision: str = "half",
+    ) -> None:
+        super().__init__()
+        _one_of("on_error", on_error, ("raise", "warn"))
+        _one_of("subset_ids", subset_ids, ("position", "underlying"))
+        _one_of("keep", keep, ("auto", "summary", "scores"))
+        _one_of("scores_are", scores_are, ("auto", "logits", "probabilities"))
+        _one_of("precision", precision, ("half", "single"))
+        _one_of("task", task, ("classification",))
+        splits = (splits,) if isinstance(splits, str) else tuple(splits)
+        for split in splits:
+            _one_of("splits", split, ("train", "val"))
+        if every_n_epochs < 1 or max_pending_mib <= 0:
+            raise LabelAuditError(
+                "every_n_epochs must be 1 or more and max_pending_mib above 0,"
+                f" not {every_n_epochs} and {max_pending_mib}"
+            )
+        self.path = path
+        self._splits = splits
+        self._every_n_epochs = every_n_epochs
+        self._on_error, self._max_pending_mib = on_error, max_pending_mib
+        self._options: dict[str, Any] = {
+            "class_names": class_names,
+            "sample_ids": sample_ids,
+            "keep": keep,
+            "scores_are": scores_are,
+            "task": task,
+            "precision": precision,
+            "planted": planted,
+            "every_n_epochs": every_n_epochs,
+            "overwrite": overwrite,
+        }
+        self._ids = TrainerIds(id_key=id_key, unwind_subsets=subset_ids == "underlying")
+        self._captured = CapturedScores(scores, labels)
+        self._writer: BackgroundRecorder | None = None
+        self._open: dict[str, int] = {}  # split -> epoch whose rows are being recorded
+
+    # Life of a run
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Follow the loaders."""
+        if stage == "fit" and not trainer.fast_dev_run:
+            self._ids.attach(trainer, self._splits)
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        """Watch the module, before anything of it is compiled."""
+        if not trainer.fast_dev_run:
+            self._captured.attach(pl_module)
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Open the history."""
+        if not trainer.fast_dev_run:
+            self._writer = self._open_history(trainer)
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Mark the history finished."""
+        self._close(finished=True)
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Leave Trainer and torch as they were."""
+        self._leave()
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Keep the finished epochs, and leave no trace elsewhere."""
+        try:
+            self._close(finished=False)
+        except LabelAuditError as error:  # must not hide the exception that ended training
+            if error is not exception:
+                warnings.warn(str(error), stacklevel=2)
+
+    # Batches
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Watch the step."""
+        self._begin("train", trainer)
+
+    def on_before_backward(self, trainer: Any, pl_module: Any, loss: Tensor) -> None:
+        """What is computed from here on is not the step's."""
+        if pl_module.automatic_optimization:
+            self._captured.end_step()
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Hand over the step's scores."""
+        self._commit("train", outputs, batch)
+        if trainer.is_last_batch:  # not in on_train_epoch_end: a checkpoint may be saved before that
+            self._end_epoch("train")
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """End an epoch that stopped before its last batch."""
+        self._end_epoch("train")
+
+    def on_validation_batch_start(
+        self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Watch the step."""
+        self._begin("val", trainer)
+
+    def on_validation_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Hand over the step's scores."""
+        self._commit("val", outputs, batch)
+
+    def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """End the validation pass."""
+        self._end_epoch("val")
+
+    # What the hooks do
+
+    def _open_history(self, trainer: Any) -> BackgroundRecorder:
+        resumed = trainer.ckpt_path is not None or trainer.current_epoch > 0
+        recorder = Recorder(
+            self.path,
+            n_samples=self._ids.lengths(),
+            start_epoch=trainer.current_epoch if resumed else 0,
+            writer=trainer.global_rank,
+            segment=trainer.strategy.broadcast(Recorder.next_segment(self.path)),
+            **self._options,
+        )
+        trainer.strategy.barrier("labelaudit")  # every rank has looked at the folder before one writes to it
+        return BackgroundRecorder(recorder, max_pending_mib=self._max_pending_mib, on_error=self._on_error)
+
+    def _begin(self, split: str, trainer: Any) -> None:
+        due = trainer.current_epoch % self._every_n_epochs == 0
+        if self._writer is not None and split in self._splits and due and not trainer.sanity_checking:
+            self._open[split] = trainer.current_epoch
+            self._captured.begin()
+
+    def _commit(self, split: str, outputs: Any, batch: Any) -> None:
+        if self._writer is None or not self._captured.armed:
+            return
+        self._writer.check()
+        ids = self._ids.take()
+        scores, labels = self._captured.take(outputs, batch, len(ids))
+        self._writer.add(ids, scores, labels, split=split)
+
+    def _end_epoch(self, split: str) -> None:
+        epoch = self._open.pop(split, None)
+        if self._writer is None or epoch is None:
+            return
+        self._writer.end_epoch(epoch, split=split)
+        self._writer.wait()  # so a checkpoint or a message never outlives its epoch, and no worker forks meanwhile
+        self._writer.check()
+
+    def _close(self, *, finished: bool) -> None:
+        self._leave()
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        for split in self._open:
+            writer.discard_epoch(split=split)
+        self._open = {}
+        writer.close(finished=finished)
+        writer.check()
+
+    def _leave(self) -> None:
+        self._ids.detach()
+        self._captured.detach()
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise LabelAuditError(f"{name}={value!r} is unknown. Pass one of {', '.join(map(repr, allowed))}")

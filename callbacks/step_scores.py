@@ -1,0 +1,132 @@
+"""Which of the things that a step returned or computed are its scores and its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from labelaudit.errors import LabelAuditError
+
+Pick = str | Callable[[Any, Any], Tensor]  # a key of the step's output (for scores also a submodule), or a function
+
+SCORE_KEYS = ("logits", "preds", "scores")
+LABEL_KEYS = ("targets", "labels", "y", "target", "label")
+
+
+class Found:
+    """What one step left, and the choice among it."""
+
+    def __init__(self, outputs: Any, batch: Any, n: int, losses: list[Any], forwards: list[Any]) -> None:
+        self.outputs, self.batch, self.n = outputs, batch, n
+        self.losses = losses
+        self.forwards = [found for found in map(_tensor_of, forwards) if _are_scores(found, n)]
+
+    def scores(self, pick: Pick | None, named: bool) -> Tensor:
+        """The scores; `named`: `pick` is a submodule, and `forwards` are its outputs."""
+        if pick is not None:
+            return self._picked("scores", pick, self.forwards if named else [])
+        for key in SCORE_KEYS:
+            value = _get(self.outputs, key)
+            if _are_scores(value, self.n):
+                return _as_tensor(value)
+        inputs = [input for input, _ in self.losses]
+        for candidates in (inputs, self.forwards):
+            if candidates and all(candidate is candidates[0] for candidate in candidates):
+                if _are_scores(candidates[0], self.n):
+                    return _as_tensor(candidates[0])
+            elif candidates:
+                break  # two heads: no guess
+        raise self._unknown("scores", "logits")
+
+    def labels(self, pick: Pick | None) -> Tensor:
+        """The labels."""
+        if pick is not None:
+            return self._picked("labels", pick, [])
+        for key in LABEL_KEYS:
+            value = _get(self.outputs, key)
+            if _are_labels(value, self.n):
+                return _as_tensor(value)
+        targets = [target for _, target in self.losses]
+        if targets and all(target is targets[0] for target in targets) and _are_labels(targets[0], self.n):
+            return _as_tensor(targets[0])
+        in_batch = self._labels_in_batch()
+        if len(in_batch) == 1:
+            return in_batch[0]
+        raise self._unknown("labels", "targets")
+
+    def _labels_in_batch(self) -> list[Tensor]:
+        batch = self.batch
+        if isinstance(batch, Mapping):
+            return [batch[key] for key in LABEL_KEYS if key in batch and _are_labels(batch[key], self.n)]
+        parts = batch if isinstance(batch, (list, tuple)) else ()
+        whole = [p for p in parts if isinstance(p, Tensor) and not p.is_floating_point()]
+        return [part for part in whole if _are_labels(part, self.n)]
+
+    def _picked(self, what: str, pick: Pick, from_module: list[Any]) -> Tensor:
+        if callable(pick):
+            value = pick(self.outputs, self.batch)
+        else:
+            value = _get(self.outputs, pick)
+            value = _get(self.batch, pick) if value is None and what == "labels" else value
+            value = from_module[0] if value is None and len(from_module) == 1 else value
+        fits = _are_scores(value, self.n) if what == "scores" else _are_labels(value, self.n)
+        if not fits:
+            shape = f"({self.n}, classes) or ({self.n},), floating" if what == "scores" else f"({self.n},)"
+            raise LabelAuditError(
+                f"{what}={pick!r} gave {_describe(value)}, needed is a tensor of shape {shape}. {self._what_is_there()}"
+            )
+        return _as_tensor(value)
+
+    def _unknown(self, what: str, key: str) -> LabelAuditError:
+        return LabelAuditError(
+            f"the {what} of this step can't be told. {self._what_is_there()} Let the step return a dict with"
+            f" {key!r}, or pass {what}='key' or {what}=lambda outputs, batch: ... to PredictionRecorder"
+        )
+
+    def _what_is_there(self) -> str:
+        pairs = {(id(i), id(t)): f"{_describe(i)} with {_describe(t)}" for i, t in self.losses}
+        losses = ", ".join(pairs.values())
+        return (
+            f"The batch of {self.n} samples is {_describe(self.batch)}; the step returned {_describe(self.outputs)};"
+            f" loss functions called: {losses or 'none'};"
+            f" forward gave: {', '.join(map(_describe, self.forwards)) or 'nothing of that length'}."
+        )
+
+
+def _get(holder: Any, key: str) -> Any:
+    if isinstance(holder, Mapping):
+        return holder.get(key)
+    if isinstance(holder, (list, tuple)) and key.isdigit() and int(key) < len(holder):
+        return holder[int(key)]
+    return getattr(holder, key, None)
+
+
+def _tensor_of(output: Any) -> Any:
+    """The logits of a model output with several fields."""
+    return output if isinstance(output, Tensor) else _get(output, "logits")
+
+
+def _as_tensor(value: Any) -> Tensor:
+    assert isinstance(value, Tensor)
+    return value
+
+
+def _are_scores(value: Any, n: int) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and value.ndim in (1, 2) and len(value) == n
+
+
+def _are_labels(value: Any, n: int) -> bool:
+    """One number each. Floats may be the 0 and 1 of a binary loss; the writer looks at their values."""
+    return isinstance(value, Tensor) and value.shape in ((n,), (n, 1)) and not value.is_complex()
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_describe(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, (list, tuple)) and len(value) <= 8:
+        return f"{type(value).__name__}({', '.join(map(_describe, value))})"
+    return "nothing" if value is None else type(value).__name__

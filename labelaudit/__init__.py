@@ -1,0 +1,75 @@
+"""Find label mistakes in the prediction history of a model's training run.
+
+Names are loaded when they are first used, so `import labelaudit` is quick and pulls in neither
+pandas nor scikit-learn. Nothing here ever imports torch; the recorders for training loops are in
+`labelaudit.callbacks`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from labelaudit.errors import LabelAuditError
+
+if TYPE_CHECKING:
+    import labelaudit.analyzers as analyzers
+    from labelaudit.auditing import Audit, audit, load_audit, plant_mistakes
+    from labelaudit.history import History, Recorder, history_from_arrays, open_history
+
+    __version__: str
+
+__all__ = [
+    "Audit",
+    "History",
+    "LabelAuditError",
+    "Recorder",
+    "__version__",
+    "analyzers",
+    "audit",
+    "history_from_arrays",
+    "load_audit",
+    "open_history",
+    "plant_mistakes",
+]
+
+# The code of `audit` lies in `labelaudit.auditing`: a sub-package called `audit` would replace the function.
+_MODULE_OF = {
+    "Audit": "labelaudit.auditing",
+    "History": "labelaudit.history",
+    "Recorder": "labelaudit.history",
+    "audit": "labelaudit.auditing",
+    "history_from_arrays": "labelaudit.history",
+    "load_audit": "labelaudit.auditing",
+    "open_history": "labelaudit.history",
+    "plant_mistakes": "labelaudit.auditing",
+}
+
+
+def _version() -> str:
+    """Return the installed version, or "0+unknown" in a checkout that was never installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("labelaudit")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+if not TYPE_CHECKING:  # a type checker would take a module's __getattr__ as leave for any name
+
+    def __getattr__(name: str) -> object:
+        if name in _MODULE_OF:
+            value = getattr(importlib.import_module(_MODULE_OF[name]), name)
+        elif name == "analyzers":
+            return importlib.import_module("labelaudit.analyzers")
+        elif name == "__version__":
+            value = _version()
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

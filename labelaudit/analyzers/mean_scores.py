@@ -1,0 +1,153 @@
+"""Probabilities averaged over the epochs: of all classes or, where those are many, of the likeliest few."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from labelaudit.history.blocks import Block
+from labelaudit.history.encode import smallest_int
+
+Array = npt.NDArray[Any]
+SLOTS = 8  # other classes followed per sample where not all are
+CHUNK_VALUES = 1 << 18  # scores widened to double precision at a time
+
+
+class MeanSummary(NamedTuple):
+    """What most statistics need of the mean probabilities; (n,) each, NaN where no epoch saw the sample."""
+
+    given: Array  # mean probability of the given label
+    other: Array  # the likeliest other class; of equally likely ones the lower
+    p_other: Array  # its mean probability
+    entropy: Array  # of the mean probabilities, in nats
+
+
+class MeanScores(Protocol):
+    """The mean probabilities of n samples.
+
+    Attributes:
+        seen: (n,) number of epochs averaged over.
+        labels: (n,) given labels, -1 where no epoch saw the sample.
+    """
+
+    seen: Array
+    labels: Array
+
+    def add(self, block: Block) -> None:
+        """Add an epoch's block."""
+
+    def summary(self) -> MeanSummary:
+        """What most statistics need."""
+
+    def block(self, low: int, high: int) -> Array:
+        """Mean probabilities of the samples in [low, high), (K, high - low)."""
+
+
+class AllClasses:
+    """The mean probabilities of all classes: 4 K + 8 bytes a sample."""
+
+    def __init__(self, n: int, n_classes: int) -> None:
+        self.seen = np.zeros(n, np.int32)
+        self.labels = np.full(n, -1, np.int32)
+        self._total = np.zeros((n_classes, n), np.float32)
+
+    def add(self, block: Block) -> None:
+        """Add an epoch's block."""
+        self._total[:, block.rows] += block.frame.probabilities
+        self.seen[block.rows] += 1
+        self.labels[block.rows] = block.frame.labels
+
+    def block(self, low: int, high: int) -> Array:
+        """Return mean probabilities of the samples in [low, high), (K, high - low)."""
+        with np.errstate(invalid="ignore"):
+            return self._total[:, low:high] / self.seen[low:high]
+
+    def summary(self) -> MeanSummary:
+        """Return what most statistics need, computed in chunks of samples."""
+        n_classes, n = self._total.shape
+        given, p_other, entropy = np.empty(n), np.empty(n), np.empty(n)
+        other = np.empty(n, np.int32)
+        size = max(CHUNK_VALUES // n_classes, 1)
+        for low in range(0, n, size):
+            here = slice(low, min(low + size, n))
+            p = self.block(low, here.stop)
+            labels, columns = self.labels[here], np.arange(p.shape[1])
+            entropy[here] = _entropy_terms(p).sum(axis=0)
+            given[here] = p[labels, columns]
+            p[labels, columns] = -1
+            other[here] = p.argmax(axis=0)
+            p_other[here] = p[other[here], columns]
+        p_other[self.seen == 0] = np.nan
+        return MeanSummary(given, other, p_other, entropy)
+
+
+class LikeliestClasses:
+    """The mean probabilities of the given label and of 8 other classes; the rest spread evenly.
+
+    For summaries of many classes, which name one other class an epoch: 64 bytes a sample. As long as at most 8
+    different classes came as the likeliest other one, the means equal those that `History.mean_scores` gives.
+    A ninth class takes over the slot with the least mass, and that mass (the space-saving algorithm of Metwally
+    et al., ICDT 2005): no class with more than an eighth of the mass is lost, and the sum stays 1.
+    """
+
+    def __init__(self, n: int, n_classes: int) -> None:
+        self.seen = np.zeros(n, np.int32)
+        self.labels = np.full(n, -1, np.int32)
+        self._n_classes = n_classes
+        self._given = np.zeros(n, np.float32)
+        self._spread = np.zeros(n, np.float32)
+        self._classes = np.full((SLOTS, n), -1, smallest_int(n_classes))
+        self._mass = np.zeros((SLOTS, n), np.float32)  # beyond the spread
+
+    def add(self, block: Block) -> None:
+        """Add an epoch's block."""
+        rows, frame = block.rows, block.frame
+        spread = np.maximum(1 - frame.p_given - frame.p_other, 0) / (self._n_classes - 2)
+        mass = np.maximum(frame.p_other - spread, 0)
+        self.seen[rows] += 1
+        self.labels[rows] = frame.labels
+        self._given[rows] += frame.p_given
+        self._spread[rows] += spread
+        waiting = np.ones(len(mass), bool)
+        for slot in range(SLOTS):
+            hit = (self._classes[slot, rows] == frame.other) & waiting
+            self._mass[slot, rows] += hit * mass
+            waiting &= ~hit
+        here = np.flatnonzero(waiting)
+        into = here + rows.start if isinstance(rows, slice) else rows[here]
+        free = self._classes[:, into] < 0
+        slot_of = np.where(free, -1, self._mass[:, into]).argmin(axis=0)
+        self._classes[slot_of, into] = frame.other[here]
+        self._mass[slot_of, into] += mass[here]
+
+    def block(self, low: int, high: int) -> Array:
+        """Return mean probabilities of the samples in [low, high), (K, high - low)."""
+        columns = np.arange(high - low)
+        p = np.tile(self._spread[low:high], (self._n_classes, 1))
+        for classes, mass in zip(self._classes[:, low:high], self._mass[:, low:high], strict=True):
+            used = classes >= 0
+            p[classes[used], columns[used]] += mass[used]
+        seen = self.seen[low:high]
+        p[self.labels[low:high], columns] = self._given[low:high]
+        with np.errstate(invalid="ignore"):
+            return p / seen
+
+    def summary(self) -> MeanSummary:
+        """Return what most statistics need."""
+        with np.errstate(invalid="ignore"):
+            given, spread = self._given / self.seen, self._spread / self.seen
+            of_slots = self._mass / self.seen + spread
+        used = self._classes >= 0
+        best = np.where(used, of_slots, -1).max(axis=0)
+        likeliest = used & (of_slots == best)
+        other = np.where(likeliest, self._classes, np.iinfo(self._classes.dtype).max).min(axis=0).astype(np.int32)
+        entropy = _entropy_terms(given) + (self._n_classes - 1 - used.sum(axis=0)) * _entropy_terms(spread)
+        entropy += np.where(used, _entropy_terms(of_slots), 0).sum(axis=0)
+        return MeanSummary(given, other, np.where(self.seen > 0, best, np.nan), entropy)
+
+
+def _entropy_terms(p: Array) -> Array:
+    """Return -p ln p, 0 where p is 0."""
+    return -p * np.log(np.where(p > 0, p, 1))

@@ -1,0 +1,238 @@
+"""From a history to an audit: one pass for all statistics, a verdict, and the tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from labelaudit.analyzers import Consensus, Correctness, DataMap, ErrorNorm, Loss, Margin, Mistakenness, Votes
+from labelaudit.analyzers.accumulator import Accumulator, accumulate, tabulate
+from labelaudit.auditing.reason import READ_BY_REASONS, reasons
+from labelaudit.auditing.result import Audit
+from labelaudit.auditing.summary import Summary
+from labelaudit.auditing.verdict import Evidence, Verdict
+from labelaudit.errors import LabelAuditError
+from labelaudit.history import History, open_history
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = npt.NDArray[Any]
+PathLike = str | os.PathLike[str]
+
+DEFAULT: tuple[type[Accumulator], ...] = (Correctness, Margin, DataMap, Loss, Mistakenness)
+ON_REQUEST: tuple[type[Accumulator], ...] = (Votes, Consensus, ErrorNorm)
+DEFAULT_COLUMNS = (
+    "mistakenness",
+    "hardness",
+    "forgetting_events",
+    "first_learned_epoch",
+    "never_learned",
+    "aum",
+    "confidence",
+    "variability",
+    "correctness",
+    "mean_loss",
+    "mean_entropy",
+    "region",
+    "n_epochs",
+)
+
+
+def audit(
+    history: History | PathLike | Sequence[PathLike],
+    *,
+    expected_error_rate: float | None = None,
+    threshold: float | None = None,
+    analyzers: Sequence[str] | None = None,
+    split: str | None = None,
+    epochs: Iterable[int] | None = None,
+    skip_nan: bool = False,
+    progress: bool = False,
+) -> Audit:
+    """Find the likely label errors of a training history.
+
+    Args:
+        history: a history, or the path of one, or several paths (runs on the same samples).
+        expected_error_rate: share of wrong labels, 0 to 1, if you know it: that many are flagged.
+        threshold: flag every sample with label_quality below it, 0 to 1.
+        analyzers: names of further statistics to put into ``samples``, such as "el2n" or "prediction_flips"; the
+            functions of `labelaudit.analyzers` have the same names.
+        split: which split to audit; default "train".
+        epochs: numbers of the epochs to read; default all.
+        skip_nan: leave out predictions that are NaN instead of refusing the history.
+        progress: show a progress bar on standard error.
+
+    Returns:
+        An `Audit`: ``samples``, ``issues``, ``summary``, ``noise_matrix``.
+
+    Raises:
+        LabelAuditError: the history cannot be read, holds NaN, or all its labels are one class.
+
+    Example:
+        >>> from labelaudit import history_from_arrays
+        >>> scores = [[[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.9, 0.1]]] * 3
+        >>> found = audit(history_from_arrays(scores, [0, 0, 1, 1, 1]))
+        >>> int(found.samples["label_quality"].idxmin())
+        4
+    """
+    opened = history if isinstance(history, History) else open_history(history)
+    _check_options(expected_error_rate, threshold)
+    table = opened.table(split)
+    present = np.unique(table.labels)
+    if len(present) < 2:
+        name = opened.class_names[int(present[0])] if opened.class_names else int(present[0])
+        raise LabelAuditError(
+            f"{opened.path}: all {len(table):,} samples have one label, {name!r}; an audit compares classes and "
+            "needs samples of at least two"
+        )
+    kinds = _chosen(analyzers)
+    *states, evidence = accumulate(
+        opened, [*kinds, Evidence], split=split, epochs=epochs, skip_nan=skip_nan, progress=progress
+    )
+    assert isinstance(evidence, Evidence)
+    statistics = tabulate(opened, states, split=split)
+    conventions = statistics.attrs["conventions"]
+    verdict = evidence.verdict(table.labels, expected_error_rate=expected_error_rate, threshold=threshold)
+    samples = _samples_table(opened, split, verdict, statistics, analyzers or ())
+    return Audit(
+        samples,
+        _matrix_table(opened, verdict.noise_matrix),
+        _summary(opened, split, samples, verdict),
+        opened.class_names,
+        _info(opened, split, conventions, expected_error_rate, threshold),
+    )
+
+
+def _check_options(expected_error_rate: float | None, threshold: float | None) -> None:
+    for name, value in (("expected_error_rate", expected_error_rate), ("threshold", threshold)):
+        if value is not None and not 0 <= value <= 1:
+            raise LabelAuditError(f"{name}={value} is out of range; expected 0 to 1")
+    if expected_error_rate is not None and threshold is not None:
+        raise LabelAuditError("expected_error_rate and threshold both set the cut; pass one of them")
+
+
+def _chosen(analyzers: Sequence[str] | None) -> list[type[Accumulator]]:
+    """Return the accumulators of the default table, and those that further statistics need."""
+    by_column = {column: kind for kind in (*DEFAULT, *ON_REQUEST) for column in kind.columns}
+    wanted = list(analyzers or ())
+    unknown = [name for name in wanted if name not in by_column]
+    if unknown:
+        raise LabelAuditError(f"no statistic is called {unknown[0]!r}; known: {', '.join(sorted(by_column))}")
+    return list(dict.fromkeys([*DEFAULT, *(by_column[name] for name in wanted)]))
+
+
+def _samples_table(
+    history: History, split: str | None, verdict: Verdict, statistics: pd.DataFrame, further: Sequence[str]
+) -> pd.DataFrame:
+    import pandas as pd
+
+    table = history.table(split)
+    names = history.class_names
+    given = _label_column(table.labels, names)
+    suggested = _label_column(verdict.suggested, names)
+    why = reasons(
+        verdict.flagged,
+        np.asarray(given, dtype=object),
+        np.asarray(suggested, dtype=object),
+        {name: statistics[name].to_numpy() for name in READ_BY_REASONS},
+    )
+    columns = list(dict.fromkeys((*DEFAULT_COLUMNS, *further)))
+    found: dict[str, Any] = {
+        "given_label": given,
+        "predicted_label": _label_column(verdict.consensus, names),
+        "label_quality": verdict.quality,
+        "is_label_issue": verdict.flagged,
+        "suggested_label": suggested,
+        "suggestion_confidence": verdict.suggestion_confidence,
+        **{name: statistics[name].array for name in columns},
+        "reason": why,
+    }
+    if table.true_labels is not None:
+        true = np.where(table.true_labels >= 0, table.true_labels, table.labels)
+        found["true_label"] = _label_column(true, names)
+    return pd.DataFrame(found, index=statistics.index)
+
+
+def _label_column(labels: Array, names: list[str] | None) -> Any:
+    """Return class numbers as names, or as integers; -1 becomes missing."""
+    import pandas as pd
+
+    if names is not None:
+        return pd.Series(np.array([*names, None], dtype=object)[labels]).array
+    if (labels >= 0).all():
+        return labels.astype(np.int64)
+    missing = pd.array(labels, dtype="Int64")
+    missing[labels < 0] = pd.NA
+    return missing
+
+
+def _matrix_table(history: History, matrix: Array) -> pd.DataFrame:
+    import pandas as pd
+
+    names: list[Any] = list(history.class_names or range(history.n_classes))
+    return pd.DataFrame(matrix, pd.Index(names, name="true_label"), pd.Index(names, name="given_label"))
+
+
+def _summary(history: History, split: str | None, samples: pd.DataFrame, verdict: Verdict) -> Summary:
+    table = history.table(split)
+    flagged = samples[samples["is_label_issue"]]
+    of_class = samples.groupby("given_label", observed=True)["is_label_issue"].agg(["sum", "count"])
+    of_class["share"] = of_class["sum"] / of_class["count"]
+    worst = of_class[of_class["sum"] > 0].sort_values(["share", "sum"], ascending=False, kind="stable").head(5)
+    pairs = flagged.groupby(["given_label", "suggested_label"], observed=True).size()
+    pairs = pairs.sort_values(ascending=False, kind="stable").head(5)
+    notes = list(verdict.notes)
+    length = sum(run.manifest.n_samples.get(split or "train") or 0 for run in history.runs_read[:1])
+    if length > len(table):
+        notes.append(f"{length - len(table):,} of {length:,} samples were never seen and are not in the table.")
+    partly = int((samples["n_epochs"] < samples["n_epochs"].max()).sum())
+    if partly:
+        notes.append(f"{partly:,} samples were seen in fewer epochs than others; theirs are averages over fewer.")
+    return Summary(
+        n_samples=len(table),
+        n_epochs=history.n_epochs,
+        n_classes=history.n_classes,
+        n_runs=len(history.runs_read),
+        n_flagged=int(verdict.flagged.sum()),
+        estimated_errors=verdict.estimated_errors,
+        estimated_error_rate=verdict.estimated_errors / len(table),
+        interval=list(verdict.interval),
+        window=list(verdict.window),
+        worst_classes=[
+            {"label": _plain(label), "flagged": int(row["sum"]), "samples": int(row["count"]), "share": row["share"]}
+            for label, row in worst.iterrows()
+        ],
+        worst_pairs=[
+            {"given": _plain(given), "suggested": _plain(suggested), "flagged": int(count)}
+            for (given, suggested), count in pairs.items()
+        ],
+        notes=notes,
+    )
+
+
+def _plain(label: Any) -> Any:
+    return int(label) if isinstance(label, np.integer) else label
+
+
+def _info(
+    history: History,
+    split: str | None,
+    conventions: dict[str, str],
+    expected_error_rate: float | None,
+    threshold: float | None,
+) -> dict[str, Any]:
+    import labelaudit
+
+    return {
+        "history": [run.url for run in history.runs_read],
+        "split": split or history.splits[0],
+        "labelaudit": labelaudit.__version__,
+        "expected_error_rate": expected_error_rate,
+        "threshold": threshold,
+        "conventions": conventions,
+    }

@@ -1,0 +1,214 @@
+"""Planting label mistakes on purpose, and measuring an audit on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from labelaudit.errors import LabelAuditError
+from labelaudit.history.rows import integer_labels, one_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = npt.NDArray[Any]
+
+
+class PlantedLabels(NamedTuple):
+    """What `plant_mistakes` returns.
+
+    Attributes:
+        labels: (n,) labels, some of them now wrong.
+        planted: {position: true label} of the wrong ones, for a recorder's ``planted=``.
+    """
+
+    labels: Array
+    planted: dict[int, int]
+
+
+def plant_mistakes(
+    labels: Any,
+    fraction: float,
+    kind: str = "symmetric",
+    seed: int = 0,
+    *,
+    n_classes: int | None = None,
+    confusion: Any = None,
+) -> PlantedLabels:
+    """Give a known part of the labels a wrong class.
+
+    Args:
+        labels: (n,) class numbers 0 to K - 1.
+        fraction: share of the labels to change, 0 to 1; round(fraction * n) are.
+        kind: "symmetric": any other class, all equally likely; "pair": the next class (the last becomes the
+            first); "confusion": another class, each with the chance that ``confusion`` gives it.
+        seed: of the random choice.
+        n_classes: K; default: the largest label + 1.
+        confusion: (K, K) weights of turning the row's class into the column's, for kind "confusion". By default
+            every class has one look-alike, drawn by the seed, that takes three quarters of its mistakes.
+
+    Returns:
+        The changed labels (the argument stays as it was), and which were changed.
+
+    Raises:
+        LabelAuditError: an option is out of range.
+
+    Example:
+        >>> labels, planted = plant_mistakes([0, 1, 2, 0, 1, 2, 0, 1, 2, 0], 0.2, "pair")
+        >>> len(planted), all(labels[i] == (true + 1) % 3 for i, true in planted.items())
+        (2, True)
+    """
+    one_of("kind", kind, ("symmetric", "pair", "confusion"))
+    true = integer_labels(np.atleast_1d(np.asarray(labels)))
+    if not 0 <= fraction <= 1:
+        raise LabelAuditError(f"fraction={fraction} is out of range; expected a share of the labels, 0 to 1")
+    if len(true) and true.min() < 0:
+        raise LabelAuditError(f"label {true.min()} is out of range; classes count from 0")
+    classes = int(true.max(initial=0)) + 1 if n_classes is None else n_classes
+    if classes < 2:
+        raise LabelAuditError("all labels are one class: there is no other class to plant; pass n_classes=")
+    rng = np.random.default_rng(seed)
+    chosen = np.sort(rng.permutation(len(true))[: round(fraction * len(true))])
+    weights = _weights(kind, classes, confusion, rng)
+    cumulative = weights.cumsum(axis=1)[true[chosen]]
+    draw = rng.random(len(chosen))[:, None] * cumulative[:, -1:]
+    wrong = true.copy()
+    wrong[chosen] = (cumulative <= draw).sum(axis=1)
+    return PlantedLabels(wrong, {int(i): int(true[i]) for i in chosen})
+
+
+def _weights(kind: str, classes: int, confusion: Any, rng: np.random.Generator) -> Array:
+    if kind == "pair":
+        return np.roll(np.eye(classes), 1, axis=1)
+    if kind == "symmetric":
+        return 1 - np.eye(classes)
+    if confusion is None:
+        cycle = rng.permutation(classes)
+        weights = (1 - np.eye(classes)) / max(classes - 2, 1)
+        weights[cycle, np.roll(cycle, 1)] = 3.0
+        return weights
+    weights = np.array(confusion, dtype=np.float64)
+    if weights.shape != (classes, classes) or (weights < 0).any():
+        raise LabelAuditError(
+            f"confusion has shape {weights.shape}; expected ({classes}, {classes}) weights of 0 or more"
+        )
+    np.fill_diagonal(weights, 0)
+    if (weights.sum(axis=1) == 0).any():
+        raise LabelAuditError(f"row {int((weights.sum(axis=1) == 0).argmax())} of confusion has no other class")
+    return weights
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How good an audit is on mistakes that were planted: all shares 0..1, **high is good**.
+
+    Mistakes that the data held before are not known, so they count as false alarms here.
+
+    Attributes:
+        n_planted: planted mistakes among the audited samples.
+        n_flagged: samples past the cut.
+        recall: share of the planted that are flagged.
+        precision: share of the flagged that were planted.
+        recall_interval: 95 % Wilson interval of the recall.
+        precision_interval: 95 % Wilson interval of the precision.
+        f1: harmonic mean of recall and precision at the cut.
+        f1_at_n: the same when exactly n_planted samples are flagged: what the ranking allows.
+        average_precision: of the ranking.
+        correction_accuracy: share of the suggestions for flagged planted mistakes that name the true label.
+        curve: one row per cut: n_flagged, label_quality, recall, precision.
+    """
+
+    n_planted: int
+    n_flagged: int
+    recall: float
+    precision: float
+    recall_interval: tuple[float, float]
+    precision_interval: tuple[float, float]
+    f1: float
+    f1_at_n: float
+    average_precision: float
+    correction_accuracy: float
+    curve: pd.DataFrame
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all numbers but the curve."""
+        numbers = {name: value for name, value in self.__dict__.items() if name != "curve"}
+        return {**numbers, "recall_interval": list(self.recall_interval)} | {
+            "precision_interval": list(self.precision_interval)
+        }
+
+
+def measure(quality: Array, flagged: Array, suggested: Array, given: Array, true: Array) -> Measured:
+    """Measure a ranking, a cut and its suggestions on planted mistakes.
+
+    Args:
+        quality: (n,) label quality, low is suspicious.
+        flagged: (n,) bool, past the cut.
+        suggested: (n,) suggested class, -1 for none.
+        given: (n,) given labels.
+        true: (n,) true labels, -1 where nothing was planted.
+    """
+    import pandas as pd
+
+    wrong = (true >= 0) & (true != given)
+    order = np.argsort(quality, kind="stable")
+    hits = wrong[order].cumsum()
+    cuts = np.arange(1, len(order) + 1)
+    n_planted, n_flagged = int(wrong.sum()), int(flagged.sum())
+    found = int((wrong & flagged).sum())
+    curve = pd.DataFrame(
+        {
+            "n_flagged": cuts,
+            "label_quality": quality[order],
+            "recall": hits / max(n_planted, 1),
+            "precision": hits / cuts,
+        }
+    )
+    suggestions = flagged & wrong & (suggested >= 0)
+    right = int((suggestions & (suggested == true)).sum())
+    return Measured(
+        n_planted=n_planted,
+        n_flagged=n_flagged,
+        recall=_share(found, n_planted),
+        precision=_share(found, n_flagged),
+        recall_interval=wilson(found, n_planted),
+        precision_interval=wilson(found, n_flagged),
+        f1=_share(2 * found, n_planted + n_flagged),
+        f1_at_n=_share(int(hits[n_planted - 1]) if n_planted else 0, n_planted),
+        average_precision=_average_precision(wrong, quality),
+        correction_accuracy=_share(right, int(suggestions.sum())),
+        curve=curve,
+    )
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")
+
+
+def _average_precision(wrong: Array, quality: Array) -> float:
+    """Average precision: samples of equal quality count as one step."""
+    if not wrong.any():
+        return float("nan")
+    values, step = np.unique(quality, return_inverse=True)
+    hits = np.bincount(step, wrong, len(values))
+    precision = hits.cumsum() / np.bincount(step, minlength=len(values)).cumsum()
+    return float((precision * hits).sum() / hits.sum())
+
+
+def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """Return the Wilson score interval of a share; (0, 1) where n is 0.
+
+    Source: Wilson, Journal of the American Statistical Association, 1927.
+
+    >>> [round(end, 4) for end in wilson(3, 4)]
+    [0.3006, 0.9544]
+    """
+    if n == 0:
+        return (0.0, 1.0)
+    p, z2 = hits / n, z * z
+    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = z / (1 + z2 / n) * float(np.sqrt(p * (1 - p) / n + z2 / (4 * n * n)))
+    return (max(middle - half, 0.0), min(middle + half, 1.0))

@@ -1,0 +1,170 @@
+"""What an audit found: tables, a summary, and how to keep them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from labelaudit.auditing.planted import Measured, measure
+from labelaudit.auditing.summary import Summary
+from labelaudit.errors import LabelAuditError
+from labelaudit.history.folder import Folder, open_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = "labelaudit audit"
+FORMAT_VERSION = 1
+
+
+@dataclass
+class Audit:
+    """What an audit found.
+
+    Attributes:
+        samples: one row per sample, in dataset order, index sample_id; columns as listed in docs/audit.md.
+        noise_matrix: (K, K) estimated P(given label | true label); rows are true labels and sum to 1.
+        summary: what a person asks first; prints as text, reads as a dict.
+        class_names: one name per class, or None.
+        info: parameters, conventions and versions of this audit.
+    """
+
+    samples: pd.DataFrame
+    noise_matrix: pd.DataFrame
+    summary: Summary
+    class_names: list[str] | None = None
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return str(self.summary)
+
+    @property
+    def issues(self) -> pd.DataFrame:
+        """The rows that are flagged, the most suspicious first."""
+        flagged = self.samples[self.samples["is_label_issue"]]
+        return flagged.sort_values("label_quality", kind="stable")
+
+    @cached_property
+    def measured(self) -> Measured | None:
+        """Recall and precision of this audit on planted mistakes; None when none were planted."""
+        if "true_label" not in self.samples:
+            return None
+        codes = {name: self._codes(name) for name in ("suggested_label", "given_label", "true_label")}
+        return measure(
+            self.samples["label_quality"].to_numpy(),
+            self.samples["is_label_issue"].to_numpy(),
+            codes["suggested_label"],
+            codes["given_label"],
+            codes["true_label"],
+        )
+
+    def _codes(self, column: str) -> Any:
+        """Return a column of labels as class numbers, -1 where missing."""
+        values = self.samples[column]
+        if self.class_names is None:
+            return values.fillna(-1).to_numpy(dtype=np.int64)
+        import pandas as pd
+
+        return pd.Index(self.class_names).get_indexer(pd.Index(values))
+
+    def corrections(self, min_confidence: float = 0.9) -> pd.DataFrame:
+        """Return suggested corrections, the most confident first. Nothing is changed.
+
+        Args:
+            min_confidence: smallest suggestion_confidence, 0 to 1.
+
+        Returns:
+            Flagged rows with given_label, suggested_label, suggestion_confidence and reason.
+        """
+        if not 0 <= min_confidence <= 1:
+            raise LabelAuditError(f"min_confidence={min_confidence} is out of range; expected 0 to 1")
+        sure = self.issues[lambda rows: rows["suggestion_confidence"] >= min_confidence]
+        columns = ["given_label", "suggested_label", "suggestion_confidence", "label_quality", "reason"]
+        return sure[columns].sort_values("suggestion_confidence", ascending=False, kind="stable")
+
+    def to_csv(self, path: str | os.PathLike[str], *, issues_only: bool = False) -> None:
+        """Write the samples, or only the flagged ones worst first, as CSV."""
+        table = self.issues if issues_only else self.samples
+        _write_beside(path, table.to_csv(lineterminator="\n").encode())
+
+    def to_parquet(self, path: str | os.PathLike[str], *, issues_only: bool = False) -> None:
+        """Write the samples, or only the flagged ones worst first, as Parquet."""
+        _write_beside(path, _parquet(self.issues if issues_only else self.samples))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the audit into a folder (made if absent), for `load_audit`; an older audit there is replaced."""
+        folder = open_folder(path)
+        others = [name for name in folder.names() if name not in _FILES]
+        if others and "audit.json" not in folder.names():
+            raise LabelAuditError(
+                f"{folder.url} holds other files ({others[0]}) and no audit; name an empty or a new folder"
+            )
+        folder.write("samples.parquet", _parquet(self.samples))
+        folder.write("noise_matrix.parquet", _parquet(self.noise_matrix))
+        facts = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "class_names": self.class_names,
+            "summary": dict(self.summary),
+            "info": self.info,
+        }
+        folder.write("audit.json", json.dumps(facts, indent=1).encode())
+
+
+_FILES = ("audit.json", "samples.parquet", "noise_matrix.parquet")
+
+
+def load_audit(path: str | os.PathLike[str]) -> Audit:
+    """Read an audit that `Audit.save` wrote.
+
+    Raises:
+        LabelAuditError: the folder holds no audit, or one of a newer version.
+    """
+    import pandas as pd
+
+    folder = open_folder(path)
+    if "audit.json" not in folder.names():
+        raise LabelAuditError(f"{folder.url} holds no audit (no audit.json); expected a folder that save() wrote")
+    facts = _facts(folder)
+    if facts.get("format") != FORMAT or facts.get("format_version", 0) > FORMAT_VERSION:
+        raise LabelAuditError(
+            f"{folder.url}/audit.json has format {facts.get('format')!r} version {facts.get('format_version')}; "
+            f"this labelaudit reads {FORMAT!r} up to {FORMAT_VERSION}. Type: pip install --upgrade labelaudit"
+        )
+    tables: dict[str, pd.DataFrame] = {}
+    for name in ("samples", "noise_matrix"):
+        try:
+            tables[name] = pd.read_parquet(io.BytesIO(bytes(folder.read(f"{name}.parquet"))))
+        except (OSError, ValueError) as problem:
+            raise LabelAuditError(f"{folder.url}/{name}.parquet cannot be read: {problem}") from None
+    return Audit(**tables, summary=Summary(facts["summary"]), class_names=facts["class_names"], info=facts["info"])
+
+
+def _facts(folder: Folder) -> Mapping[str, Any]:
+    try:
+        facts = json.loads(bytes(folder.read("audit.json")))
+    except ValueError:
+        facts = None
+    if not isinstance(facts, dict):
+        raise LabelAuditError(f"{folder.url}/audit.json is damaged: it is not JSON. Run the audit again")
+    return facts
+
+
+def _parquet(table: pd.DataFrame) -> bytes:
+    sink = io.BytesIO()
+    table.to_parquet(sink)
+    return sink.getvalue()
+
+
+def _write_beside(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write one file in one step."""
+    place = os.fspath(path)
+    head, _, name = place.replace(os.sep, "/").rpartition("/")
+    open_folder(head or ("/" if place.startswith("/") else ".")).write(name, data)

@@ -1,0 +1,41 @@
+"""The few facts that a person asks for first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Summary(dict[str, Any]):
+    """What an audit found in short: a dict that prints as text, with its keys as attributes too.
+
+    Keys: n_samples, n_epochs, n_classes, n_runs, n_flagged, estimated_errors, interval (95 %, number of
+    samples), estimated_error_rate, window (first and last epoch that the ranking reads), worst_classes and
+    worst_pairs (lists of dicts), notes (what the audit left out or doubts).
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"the summary has no {name!r}; it has {', '.join(self)}") from None
+
+    def __str__(self) -> str:
+        low, high = self["interval"]
+        lines = [
+            f"{self['n_samples']:,} samples, {self['n_classes']:,} classes, {self['n_epochs']:,} epochs"
+            + (f" of {self['n_runs']} runs" if self["n_runs"] > 1 else ""),
+            f"Estimated wrong labels: {self['estimated_errors']:,} "
+            f"({self['estimated_error_rate']:.1%}; 95 % interval {low:,} to {high:,})",
+            f"Flagged: {self['n_flagged']:,}",
+        ]
+        if self["worst_classes"]:
+            lines.append("Most affected classes (flagged of samples with that label):")
+            lines += [
+                f"  {row['label']}: {row['flagged']:,} of {row['samples']:,} ({row['share']:.1%})"
+                for row in self["worst_classes"]
+            ]
+        if self["worst_pairs"]:
+            lines.append("Most frequent mistakes (given -> suggested):")
+            lines += [f"  {row['given']} -> {row['suggested']}: {row['flagged']:,}" for row in self["worst_pairs"]]
+        lines += [f"Note: {note}" for note in self["notes"]]
+        return "\n".join(lines)

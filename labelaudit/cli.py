@@ -1,0 +1,143 @@
+"""The command line: ``labelaudit audit RUN``, ``labelaudit info RUN``, ``labelaudit demo``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from labelaudit.errors import LabelAuditError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0 done, 2 bad input (one line says what), 130 interrupted."""
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.run
+    try:
+        return command(arguments)
+    except LabelAuditError as problem:
+        print(f"labelaudit: {problem}", file=sys.stderr)
+    except OSError as problem:
+        where = f"{problem.filename}: " if problem.filename else ""
+        print(f"labelaudit: {where}{problem.strerror or problem}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("labelaudit: interrupted", file=sys.stderr)
+        return 130
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="labelaudit", description="Find label mistakes in the prediction history of a training run."
+    )
+    parser.add_argument("--version", action="version", version=f"labelaudit {_version()}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_audit(commands)
+    _add_info(commands)
+    _add_demo(commands)
+    return parser
+
+
+def _version() -> str:
+    import labelaudit
+
+    return labelaudit.__version__
+
+
+def _add_audit(commands: Any) -> None:
+    sub = commands.add_parser("audit", help="find the likely label errors of a run")
+    sub.add_argument(
+        "history", nargs="+", metavar="RUN", help="a history's folder or URL; several: runs on one data set"
+    )
+    sub.add_argument("--out", metavar="DIR", help="write the audit into this folder")
+    sub.add_argument("--csv", metavar="FILE", help="write the flagged samples, the worst first")
+    sub.add_argument("--top", type=int, default=10, metavar="N", help="print this many samples (default 10)")
+    sub.add_argument("--split", help='which split to audit (default "train")')
+    sub.add_argument("--epochs", type=_epoch_range, metavar="FROM:TO", help="read only these epochs, TO not included")
+    sub.add_argument("--expected-error-rate", type=float, metavar="SHARE", help="share of wrong labels, if you know it")
+    sub.add_argument("--threshold", type=float, metavar="Q", help="flag every label_quality below Q")
+    sub.add_argument("--skip-nan", action="store_true", help="leave out predictions that are NaN")
+    sub.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    sub.set_defaults(run=_audit)
+
+
+def _add_info(commands: Any) -> None:
+    sub = commands.add_parser("info", help="say what is in a history, and check every file")
+    sub.add_argument("history", metavar="RUN", help="a history's folder or URL")
+    sub.add_argument("--json", action="store_true", help="print one JSON object")
+    sub.set_defaults(run=_info)
+
+
+def _add_demo(commands: Any) -> None:
+    sub = commands.add_parser("demo", help="train on digits with planted mistakes, audit, and say how many were found")
+    sub.add_argument("--kind", choices=("symmetric", "pair", "confusion"), default="symmetric", help="of mistakes")
+    sub.add_argument("--fraction", type=float, default=0.1, help="share of labels to make wrong (default 0.1)")
+    sub.add_argument("--epochs", type=int, default=30, help="epochs to train (default 30)")
+    sub.add_argument("--seed", type=int, default=0, help="of the mistakes and the training (default 0)")
+    sub.add_argument("--out", default="labelaudit-demo", metavar="DIR", help="folder for all that it writes")
+    sub.add_argument("--json", action="store_true", help="print one JSON object")
+    sub.set_defaults(run=_demo)
+
+
+def _epoch_range(text: str) -> tuple[int, int]:
+    first, colon, last = text.partition(":")
+    try:
+        return int(first or 0), int(last) if colon and last else (2**31 if colon else int(first) + 1)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no range of epochs; expected FROM:TO such as 0:20") from None
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    from labelaudit.auditing import audit
+    from labelaudit.history import open_history
+
+    history = open_history(arguments.history)
+    epochs = None
+    if arguments.epochs is not None:
+        epochs = [epoch for epoch in history.epochs if arguments.epochs[0] <= epoch < arguments.epochs[1]]
+    found = audit(
+        history,
+        expected_error_rate=arguments.expected_error_rate,
+        threshold=arguments.threshold,
+        split=arguments.split,
+        epochs=epochs,
+        skip_nan=arguments.skip_nan,
+        progress=sys.stderr.isatty() and not arguments.json,
+    )
+    if arguments.out:
+        found.save(arguments.out)
+    if arguments.csv:
+        found.to_csv(arguments.csv, issues_only=True)
+    if arguments.json:
+        measured = None if found.measured is None else found.measured.to_dict()
+        print(json.dumps({**found.summary, "measured": measured, "out": arguments.out, "csv": arguments.csv}))
+        return 0
+    print(found.summary)
+    if arguments.top > 0 and len(found.issues):
+        print(f"\nThe most suspicious {min(arguments.top, len(found.issues))}:")
+        for sample, row in found.issues.head(arguments.top).iterrows():
+            print(f"  {sample}: quality {row['label_quality']:.3f}. {row['reason']}")
+    for what, place in (("Audit", arguments.out), ("Flagged samples (CSV)", arguments.csv)):
+        if place:
+            print(f"{what}: {place}")
+    return 0
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    from labelaudit.history.check import check_history
+
+    facts = check_history(arguments.history)
+    print(json.dumps(facts.to_dict()) if arguments.json else facts)
+    return 2 if facts.problems else 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from labelaudit.demo import run_demo
+
+    found = run_demo(
+        arguments.out, arguments.kind, arguments.fraction, arguments.epochs, arguments.seed, quiet=arguments.json
+    )
+    print(json.dumps(found.to_dict()) if arguments.json else found)
+    return 0

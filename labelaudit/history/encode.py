@@ -1,0 +1,107 @@
+"""From a model's scores to the columns of an epoch file.
+
+Stored are logits less their row's maximum: softmax and margins do not change, and half precision then
+resolves the probabilities near 1 as finely as those near 0. With many classes a summary is kept instead:
+the loss of the given label and of the best other class (minus the log of either probability), which other
+class that is, and the entropy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from labelaudit.errors import LabelAuditError
+
+Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.integer[Any]]
+
+PROBABILITY_FLOOR = 1e-12  # ln p of a class that was given exactly 0
+LOGIT_FLOOR = -60000.0  # below the maximum; within the range of half precision
+KEEP_SCORES_UP_TO = 32  # classes; keep="auto" turns to summaries above
+
+
+def scores_kind(scores: Floats) -> str:
+    """Say whether rows are "probabilities" (in [0, 1], sum 1) or "logits"; one column: within [0, 1]."""
+    with np.errstate(invalid="ignore"):
+        inside = bool(np.all((scores >= 0) & (scores <= 1)))
+        if scores.shape[1] == 1:
+            return "probabilities" if inside else "logits"
+        sums = scores.sum(axis=1, dtype=np.float64)
+        return "probabilities" if inside and bool(np.all(np.abs(sums - 1) < 5e-3)) else "logits"
+
+
+def check_scores(scores: Floats, scores_are: str) -> None:
+    """Refuse probabilities that are none."""
+    if scores_are != "probabilities":
+        return
+    sums = scores.sum(axis=1, dtype=np.float64)
+    wrong = (scores < -1e-6).any(axis=1) | (scores > 1 + 1e-3).any(axis=1)
+    if scores.shape[1] > 1:
+        wrong |= np.abs(sums - 1) > 2e-2
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise LabelAuditError(
+            f"row {row} holds no probabilities: smallest {scores[row].min():.4g}, sum {sums[row]:.4g}, "
+            'expected numbers in [0, 1] that sum to 1. For logits say scores_are="logits"'
+        )
+
+
+def as_logits(scores: Floats, scores_are: str) -> Floats:
+    """Return (n, K) logits less their row's maximum, K >= 2, at least single precision.
+
+    Args:
+        scores: (n, K); one column is a binary score for class 1.
+        scores_are: "logits" or "probabilities".
+    """
+    z = scores.astype(np.promote_types(scores.dtype, np.float32), copy=False)
+    if scores_are == "probabilities":
+        if z.shape[1] == 1:
+            z = np.concatenate([1 - z, z], axis=1)
+        z = np.log(np.maximum(z, PROBABILITY_FLOOR))
+    elif z.shape[1] == 1:
+        z = np.concatenate([np.zeros_like(z), z], axis=1)
+    with np.errstate(invalid="ignore"):
+        return np.maximum(z - z.max(axis=1, keepdims=True), LOGIT_FLOOR)
+
+
+def pack_scores(logits: Floats, dtype: npt.DTypeLike) -> Floats:
+    """Return (K, n) scores as they are stored: class by class, so that blocks of samples are contiguous."""
+    return np.ascontiguousarray(logits.T.astype(dtype))
+
+
+def pack_summary(logits: Floats, labels: Ints, dtype: npt.DTypeLike) -> dict[str, npt.NDArray[Any]]:
+    """Return the four summary columns, each (n,), of (n, K) logits.
+
+    Which of the two losses is smaller says whether the sample was predicted right, so rounding must not
+    make them equal: the larger one gives way by one step.
+    """
+    rows = np.arange(len(labels))
+    e = np.exp(logits)
+    total = e.sum(axis=1)
+    log_total = np.log(total)
+    others = logits.copy()
+    others[rows, labels] = -np.inf
+    other = others.argmax(axis=1)
+    exact, exact_other = log_total - logits[rows, labels], log_total - logits[rows, other]
+    limit = np.finfo(dtype).max
+    loss = np.minimum(exact, limit).astype(dtype)
+    other_loss = np.minimum(exact_other, limit).astype(dtype)
+    merged = loss == other_loss
+    up = np.array(np.inf, dtype)
+    loss = np.where(merged & (exact > exact_other), np.nextafter(loss, up), loss)
+    other_loss = np.where(merged & (exact < exact_other), np.nextafter(other_loss, up), other_loss)
+    entropy = np.maximum(log_total - (e * logits).sum(axis=1) / total, 0)
+    return {
+        "other": other.astype(smallest_int(logits.shape[1])),
+        "loss": loss,
+        "other_loss": other_loss,
+        "entropy": entropy.astype(dtype),
+    }
+
+
+def smallest_int(n_classes: int) -> npt.DTypeLike:
+    """Return the smallest signed integer type that holds every class."""
+    return np.int8 if n_classes <= 128 else np.int16 if n_classes <= 32768 else np.int32

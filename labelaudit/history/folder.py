@@ -1,0 +1,147 @@
+"""Where a history lies: a local folder or any fsspec URL. A file appears there whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import uuid
+from pathlib import Path
+from typing import Any, Protocol
+
+from labelaudit.errors import LabelAuditError
+
+
+class Folder(Protocol):
+    """The few things a history needs of the place it lies in."""
+
+    url: str
+
+    def names(self, sub: str = "") -> list[str]:
+        """Names of the files directly in ``sub``, sorted; empty when it does not exist."""
+
+    def folders(self, sub: str = "") -> list[str]:
+        """Names of the folders directly in ``sub``, sorted."""
+
+    def read(self, name: str) -> memoryview:
+        """All bytes of one file."""
+
+    def write(self, name: str, data: bytes | bytearray) -> None:
+        """Put a file in place in one step: a reader sees the old file, or the whole new one."""
+
+    def remove(self, name: str) -> None:
+        """Delete one file; no error when it is not there."""
+
+    def size(self, name: str) -> int:
+        """Size of one file in bytes."""
+
+
+def open_folder(path: str | os.PathLike[str]) -> Folder:
+    """Return the folder behind a local path or a URL such as ``s3://bucket/run`` (not made yet)."""
+    text = os.fspath(path)
+    if "://" in text and not text.startswith("file://"):
+        return _RemoteFolder(text)
+    return _LocalFolder(Path(text.removeprefix("file://")))
+
+
+class _LocalFolder:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.url = str(path)
+
+    def names(self, sub: str = "") -> list[str]:
+        folder = self.path / sub
+        if not folder.is_dir():
+            return []
+        return sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+
+    def folders(self, sub: str = "") -> list[str]:
+        folder = self.path / sub
+        return sorted(e.name for e in os.scandir(folder) if e.is_dir()) if folder.is_dir() else []
+
+    def read(self, name: str) -> memoryview:
+        path = self.path / name
+        if path.stat().st_size == 0:
+            return memoryview(b"")
+        with path.open("rb") as file:
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+    def write(self, name: str, data: bytes | bytearray) -> None:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+        try:
+            with unfinished.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+        _sync_directory(path.parent)
+
+    def remove(self, name: str) -> None:
+        (self.path / name).unlink(missing_ok=True)
+
+    def size(self, name: str) -> int:
+        return (self.path / name).stat().st_size
+
+
+def _sync_directory(path: Path) -> None:
+    """Make a rename survive a power cut, where the system lets a directory be opened."""
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+class _RemoteFolder:
+    """An object store: a put is one step there, so no temporary name is needed."""
+
+    def __init__(self, url: str) -> None:
+        import fsspec
+
+        self.url = url.rstrip("/")
+        try:
+            self._fs: Any
+            self._fs, self._root = fsspec.core.url_to_fs(self.url)
+        except (ImportError, ValueError) as problem:
+            raise LabelAuditError(
+                f"cannot open {url!r}: {problem}. Use a local folder, or install the fsspec package "
+                "of that protocol (s3fs for s3://, gcsfs for gs://)"
+            ) from None
+
+    def _full(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name}" if name else self._root
+
+    def names(self, sub: str = "") -> list[str]:
+        return self._entries(sub, "file")
+
+    def folders(self, sub: str = "") -> list[str]:
+        return self._entries(sub, "directory")
+
+    def _entries(self, sub: str, kind: str) -> list[str]:
+        self._fs.invalidate_cache()
+        try:
+            found = self._fs.ls(self._full(sub), detail=True)
+        except FileNotFoundError:
+            return []
+        return sorted(entry["name"].rstrip("/").rsplit("/", 1)[-1] for entry in found if entry["type"] == kind)
+
+    def read(self, name: str) -> memoryview:
+        return memoryview(self._fs.cat_file(self._full(name)))
+
+    def write(self, name: str, data: bytes | bytearray) -> None:
+        full = self._full(name)
+        self._fs.makedirs(full.rsplit("/", 1)[0], exist_ok=True)
+        self._fs.pipe_file(full, bytes(data))
+
+    def remove(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.rm_file(self._full(name))
+
+    def size(self, name: str) -> int:
+        return int(self._fs.size(self._full(name)))

@@ -1,0 +1,85 @@
+"""The small JSON file that says what a history is."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from labelaudit.errors import LabelAuditError
+from labelaudit.history.folder import Folder
+
+NAME = "manifest.json"
+FORMAT = "labelaudit history"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What holds for the whole history.
+
+    Attributes:
+        task: "classification".
+        n_classes: number of classes the model scores.
+        class_names: one name per class, or None.
+        keep: "scores" (whole score vectors) or "summary" (four columns).
+        precision: "half" or "single", of the stored numbers.
+        scores_are: what the model gave, "logits" or "probabilities". Logits are what is stored.
+        keys: "position" (in the dataset) or "id" (the user's own ids, from the batches).
+        n_samples: length of each split's dataset, None where unknown.
+        every_n_epochs: how often an epoch is recorded.
+        created: UTC time, ISO 8601.
+        finished: whether the training that wrote it came to its end.
+    """
+
+    task: str
+    n_classes: int
+    class_names: list[str] | None
+    keep: str
+    precision: str
+    scores_are: str
+    keys: str
+    n_samples: dict[str, int | None] = field(default_factory=dict)
+    every_n_epochs: int = 1
+    created: str = ""
+    finished: bool = False
+
+    def write(self, folder: Folder) -> None:
+        """Put the manifest in place in one step."""
+        facts = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
+        folder.write(NAME, json.dumps(facts | {"checksum": _checksum(facts)}, indent=1).encode())
+
+    def with_(self, **changes: Any) -> Manifest:
+        """Return a copy with some facts changed."""
+        return replace(self, **changes)
+
+
+def read_manifest(folder: Folder) -> Manifest:
+    """Read and check a history's manifest.
+
+    Raises:
+        LabelAuditError: there is none, it is damaged, or a newer labelaudit wrote it.
+    """
+    where = f"{folder.url}/{NAME}"
+    try:
+        facts = json.loads(bytes(folder.read(NAME)))
+    except ValueError:
+        raise LabelAuditError(f"{where} is damaged: it is not JSON. Restore it from a copy") from None
+    if not isinstance(facts, dict) or facts.pop("format", None) != FORMAT:
+        raise LabelAuditError(f"{where} is not a labelaudit manifest, so {folder.url} is no history")
+    version = facts.pop("format_version", None)
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise LabelAuditError(
+            f"{folder.url} has format version {version}, this labelaudit reads up to {FORMAT_VERSION}. "
+            "Type: pip install --upgrade labelaudit"
+        )
+    checksum = facts.pop("checksum", None)
+    if checksum != _checksum({"format": FORMAT, "format_version": version, **facts}):
+        raise LabelAuditError(f"{where} is damaged: its checksum does not fit. Restore it from a copy")
+    known = {name: value for name, value in facts.items() if name in Manifest.__dataclass_fields__}
+    return Manifest(**known)
+
+
+def _checksum(facts: dict[str, Any]) -> str:
+    return f"{zlib.crc32(json.dumps(facts, sort_keys=True).encode()):08x}"

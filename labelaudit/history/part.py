@@ -1,0 +1,102 @@
+"""One epoch's predictions, opened: which samples, and their stored columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from labelaudit.history.frame import Frame, ScoresFrame, SummaryFrame
+from labelaudit.history.samples import numbers
+
+Array = npt.NDArray[Any]
+Rows = slice | Array
+
+
+@dataclass
+class EpochPart:
+    """Predictions of one epoch, sorted by row of the samples table.
+
+    Attributes:
+        rows: (m,) ascending row numbers, or None when they are 0 to m - 1.
+        columns: "scores" as a list of K arrays (m,), or the four summary columns, each (m,).
+        n_classes: number of classes.
+        shifted: whether every sample's largest logit is 0.
+    """
+
+    rows: Array | None
+    columns: dict[str, Any]
+    n_classes: int
+    shifted: bool = True
+
+    def __len__(self) -> int:
+        return len(self.columns["scores"][0] if "scores" in self.columns else self.columns["loss"])
+
+    def block(self, low: int, high: int, labels: Array) -> tuple[Rows, Frame] | None:
+        """Return rows and frame of the samples in [low, high) seen in this epoch; None when there are none.
+
+        Args:
+            low: first row.
+            high: end of the rows.
+            labels: (n,) given labels of the whole samples table.
+        """
+        if self.rows is None:
+            first, last = low, min(high, len(self))
+        else:
+            first, last = np.searchsorted(self.rows, (low, high)).tolist()
+        if first >= last:
+            return None
+        rows: Rows = slice(first, last) if self.rows is None else self.rows[first:last]
+        return rows, self._frame(slice(first, last), labels[rows])
+
+    def _frame(self, here: slice, labels: Array) -> Frame:
+        if "scores" in self.columns:
+            scores = np.stack([of_class[here] for of_class in self.columns["scores"]])
+            return ScoresFrame(scores, labels, shifted=self.shifted)
+        loss, other_loss, other, entropy = (
+            self.columns[name][here] for name in ("loss", "other_loss", "other", "entropy")
+        )
+        return SummaryFrame(loss, other_loss, other, entropy, labels, self.n_classes)
+
+
+def part_of_tables(tables: list[pa.Table], keys: Array, n_classes: int) -> EpochPart:
+    """Return the part that an epoch's files make up; of a sample in several files the first counts.
+
+    Args:
+        tables: one per writer, in the writers' order.
+        keys: (n,) keys of the samples table, in its order.
+        n_classes: number of classes.
+    """
+    of_files = [_keys_of(table) for table in tables]
+    columns = [_stored_columns(table, n_classes) for table in tables]
+    counting_up = bool(len(keys) and keys[0] == 0 and keys[-1] == len(keys) - 1 and np.all(np.diff(keys) == 1))
+    if len(tables) == 1 and counting_up:
+        rows = None if "sample" not in tables[0].column_names else of_files[0]
+        return EpochPart(rows, columns[0], n_classes)
+    order = np.argsort(keys, kind="stable")
+    joined = np.concatenate(of_files)
+    rows = order[np.searchsorted(keys, joined, sorter=order)]
+    rows, first = np.unique(rows, return_index=True)
+    return EpochPart(rows, _gathered(columns, first), n_classes)
+
+
+def _keys_of(table: pa.Table) -> Array:
+    if "sample" in table.column_names:
+        return numbers(table["sample"])
+    return np.arange(table.num_rows)
+
+
+def _stored_columns(table: pa.Table, n_classes: int) -> dict[str, Any]:
+    if "score_0" in table.column_names:
+        return {"scores": [numbers(table[f"score_{k}"]) for k in range(n_classes)]}
+    return {name: numbers(table[name]) for name in ("loss", "other_loss", "other", "entropy")}
+
+
+def _gathered(parts: list[dict[str, Any]], order: Array) -> dict[str, Any]:
+    if "scores" in parts[0]:
+        of_classes = zip(*(part["scores"] for part in parts), strict=True)
+        return {"scores": [np.concatenate(of_class)[order] for of_class in of_classes]}
+    return {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}

@@ -1,0 +1,154 @@
+"""The runs that a history is made of: one on disk, or arrays in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from labelaudit.errors import LabelAuditError
+from labelaudit.history import arrow_file, layout, samples
+from labelaudit.history.folder import Folder
+from labelaudit.history.manifest import NAME as MANIFEST
+from labelaudit.history.manifest import Manifest, read_manifest
+from labelaudit.history.part import EpochPart, part_of_tables
+from labelaudit.history.samples import Samples
+
+Array = npt.NDArray[Any]
+
+
+class Run(Protocol):
+    """One training run, as analyzers read it."""
+
+    url: str
+    manifest: Manifest
+    splits: tuple[str, ...]
+
+    def samples(self, split: str) -> Samples:
+        """The samples table, in dataset order."""
+
+    def epochs(self, split: str) -> list[int]:
+        """Numbers of the recorded epochs, ascending."""
+
+    def open_epoch(self, split: str, epoch: int) -> EpochPart:
+        """One epoch's predictions, rows numbered as in the samples table."""
+
+
+class StoredRun:
+    """A run on disk or in an object store.
+
+    Raises:
+        LabelAuditError: the folder holds no history, no finished epoch, or one that cannot be read.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder, self.url = folder, folder.url
+        if MANIFEST not in folder.names():
+            raise LabelAuditError(_what_is_there(folder))
+        self.manifest = read_manifest(folder)
+        splits = folder.folders("epochs")
+        self._files = {
+            split: layout.current_files(layout.list_files(folder, layout.epochs_folder(split))) for split in splits
+        }
+        self.splits = tuple(sorted((s for s in splits if self._files[s]), key=lambda s: (s != "train", s)))
+        self._samples: dict[str, Samples] = {}
+
+    def samples(self, split: str) -> Samples:
+        """Return the samples table, sorted by position or integer id; string ids as first seen."""
+        if split not in self._samples:
+            found = samples.read(self.folder, split)
+            hashed = found.ids is not None and self.manifest.keys == "id"
+            self._samples[split] = found if hashed else found.take(np.argsort(found.keys, kind="stable"))
+        return self._samples[split]
+
+    def epochs(self, split: str) -> list[int]:
+        """Return the numbers of the recorded epochs."""
+        return list(self._files.get(split, ()))
+
+    def files(self, split: str) -> list[str]:
+        """Return the epoch files that count, below the folder."""
+        of_epochs = self._files.get(split, {}).values()
+        return [f"{layout.epochs_folder(split)}/{file.name}" for files in of_epochs for file in files]
+
+    def open_epoch(self, split: str, epoch: int) -> EpochPart:
+        """Read and check an epoch's files."""
+        tables = []
+        for file in self._files[split][epoch]:
+            name = f"{layout.epochs_folder(split)}/{file.name}"
+            header, table = arrow_file.decode(self.folder.read(name), f"{self.url}/{name} (epoch {epoch})")
+            if (header["epoch"], header["split"]) != (epoch, split):
+                raise LabelAuditError(
+                    f"{self.url}/{name} holds epoch {header['epoch']} of split {header['split']}: it was renamed. "
+                    "Give the file its name back"
+                )
+            tables.append(table)
+        keys = self.samples(split).keys
+        part = part_of_tables(tables, keys, self.manifest.n_classes)
+        if (len(part) if part.rows is None else int(part.rows[-1]) + 1) > len(keys):
+            raise LabelAuditError(
+                f"{self.url}: epoch {epoch} holds samples that samples/{split} does not name; a file is missing there"
+            )
+        return part
+
+
+def _what_is_there(folder: Folder) -> str:
+    names, folders = folder.names(), folder.folders()
+    if "epochs" in folders:
+        return f"{folder.url} has epoch files but no {MANIFEST}: restore it, or record again"
+    below = [name for name in folders if MANIFEST in folder.names(name)]
+    if below:
+        return f"{folder.url} is no history, but {folder.url}/{below[0]} is one: name that"
+    what = "is empty or does not exist" if not names and not folders else f"has no {MANIFEST}"
+    return (
+        f"no history: {folder.url} {what}. Expected the folder that PredictionRecorder or labelaudit.Recorder "
+        "wrote, with at least one finished epoch"
+    )
+
+
+class MemoryRun:
+    """A run of arrays: scores (E, n, K), labels (n,)."""
+
+    def __init__(self, logits: Sequence[Array], table: Samples, manifest: Manifest) -> None:
+        self.url, self.manifest = "(in memory)", manifest
+        self.splits: tuple[str, ...] = ("train",)
+        self._logits, self._table = logits, table
+
+    def samples(self, split: str) -> Samples:
+        """Return the samples table."""
+        return self._table
+
+    def epochs(self, split: str) -> list[int]:
+        """Return 0 to E - 1."""
+        return list(range(len(self._logits)))
+
+    def open_epoch(self, split: str, epoch: int) -> EpochPart:
+        """Return one epoch, not copied."""
+        columns = {"scores": list(self._logits[epoch].T)}
+        return EpochPart(None, columns, self.manifest.n_classes)
+
+
+class AlignedRun:
+    """A run among several: its rows numbered as in the table that all of them share."""
+
+    def __init__(self, run: Run, rows: Array) -> None:
+        self.run, self._rows = run, rows
+
+    @cached_property
+    def _ascending(self) -> bool:
+        return bool(np.all(np.diff(self._rows) > 0))
+
+    def open_epoch(self, split: str, epoch: int) -> EpochPart:
+        """Return one epoch with shared row numbers."""
+        part = self.run.open_epoch(split, epoch)
+        rows = self._rows[: len(part)] if part.rows is None else self._rows[part.rows]
+        if self._ascending:
+            return EpochPart(rows, part.columns, part.n_classes, part.shifted)
+        order = np.argsort(rows, kind="stable")
+        columns = {
+            name: [c[order] for c in column] if name == "scores" else column[order]
+            for name, column in part.columns.items()
+        }
+        return EpochPart(rows[order], columns, part.n_classes, part.shifted)

@@ -1,0 +1,160 @@
+"""The samples table: key, given label, the user's own id and, for planted mistakes, the true label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from labelaudit.errors import LabelAuditError
+from labelaudit.history.arrow_file import decode
+from labelaudit.history.folder import Folder
+from labelaudit.history.layout import list_files, samples_folder
+
+Array = npt.NDArray[Any]
+
+
+@dataclass
+class Samples:
+    """Rows of the samples table, one per sample.
+
+    Attributes:
+        keys: (n,) int64, what epoch files call a sample: its position, its integer id or its id's hash.
+        labels: (n,) int32 given labels.
+        ids: (n,) the user's ids, or None where the keys are the ids.
+        true_labels: (n,) int32, -1 where no mistake was planted; or None.
+    """
+
+    keys: Array
+    labels: Array
+    ids: Array | None = None
+    true_labels: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def columns(self) -> dict[str, pa.Array]:
+        """Return the Arrow columns of a samples file."""
+        columns = {"sample": pa.array(self.keys), "given_label": pa.array(self.labels)}
+        if self.ids is not None:
+            columns["sample_id"] = pa.array(self.ids.tolist())
+        if self.true_labels is not None:
+            columns["true_label"] = pa.array(self.true_labels, mask=self.true_labels < 0)
+        return columns
+
+    def take(self, rows: Array) -> Samples:
+        """Return some rows."""
+        return Samples(
+            self.keys[rows],
+            self.labels[rows],
+            None if self.ids is None else self.ids[rows],
+            None if self.true_labels is None else self.true_labels[rows],
+        )
+
+
+def from_table(table: pa.Table) -> Samples:
+    """Return the rows of one samples file."""
+    ids = table["sample_id"].to_pylist() if "sample_id" in table.column_names else None
+    true = table["true_label"].fill_null(-1).combine_chunks() if "true_label" in table.column_names else None
+    return Samples(
+        numbers(table["sample"]),
+        numbers(table["given_label"]),
+        None if ids is None else as_id_array(ids),
+        None if true is None else numbers(true),
+    )
+
+
+def read(folder: Folder, split: str) -> Samples:
+    """Read and join a split's samples files; no rows when there are none."""
+    sub = samples_folder(split)
+    files = sorted(list_files(folder, sub), key=lambda file: (file.segment, file.epoch, file.writer))
+    where = [f"{sub}/{file.name}" for file in files]
+    parts = [from_table(decode(folder.read(name), f"{folder.url}/{name}")[1]) for name in where]
+    if not parts:
+        return Samples(np.empty(0, np.int64), np.empty(0, np.int32))
+    return merge(parts, folder.url)
+
+
+def numbers(column: pa.ChunkedArray | pa.Array) -> Array:
+    """Return a column without nulls as an array (not copied)."""
+    chunk = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if isinstance(chunk, pa.ChunkedArray):
+        chunk = chunk.chunk(0)
+    dtype = {"halffloat": "float16", "float": "float32", "double": "float64"}.get(str(chunk.type), str(chunk.type))
+    buffer = chunk.buffers()[1]
+    if buffer is None or not len(chunk):
+        return np.empty(0, dtype)
+    return np.frombuffer(buffer, dtype, count=len(chunk), offset=chunk.offset * np.dtype(dtype).itemsize)
+
+
+def merge(parts: list[Samples], where: str) -> Samples:
+    """Join the samples files of a history: one row per key, the first file that names it counts.
+
+    Raises:
+        LabelAuditError: two files give one sample different labels or ids.
+    """
+    keys = np.concatenate([part.keys for part in parts])
+    labels = np.concatenate([part.labels for part in parts])
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    differing = labels != labels[first][inverse]
+    if differing.any():
+        row = int(differing.argmax())
+        raise LabelAuditError(
+            f"{where} gives sample {keys[row]} two labels, {labels[first][inverse][row]} and {labels[row]}. "
+            "A history belongs to one set of labels: record into another folder after relabelling"
+        )
+    ids = _joined([part.ids for part in parts])
+    true = _joined([part.true_labels for part in parts])
+    return Samples(keys, labels, ids, true).take(np.sort(first))
+
+
+def _joined(columns: list[Array | None]) -> Array | None:
+    present = [column for column in columns if column is not None]
+    return np.concatenate(present) if len(present) == len(columns) and present else None
+
+
+def as_id_array(ids: Sequence[Any]) -> Array:
+    """Return ids as an integer array where all are integers, else as an array of Python strings."""
+    array = np.asarray(ids)
+    if array.dtype.kind in "iu":
+        return array.astype(np.int64)
+    return np.array([str(one) for one in ids], dtype=object)
+
+
+def keys_of(ids: Array) -> tuple[Array, bool]:
+    """Return the (n,) int64 keys of ids from a batch, and whether they are hashes of strings."""
+    if ids.dtype.kind in "iu":
+        return ids.astype(np.int64), False
+    from pandas.util import hash_array
+
+    strings = np.array([str(one) for one in ids.tolist()], dtype=object)
+    return hash_array(strings).view(np.int64), True
+
+
+def true_labels_of(planted: Any, n_samples: int | None) -> Array:
+    """Return (n,) int32 true labels by position, -1 where nothing was planted.
+
+    Args:
+        planted: what `plant_mistakes` returned, its ``planted`` mapping {position: true label}, or all
+            labels before planting, (n,).
+        n_samples: length of the dataset, where known.
+    """
+    mapping = getattr(planted, "planted", planted)
+    if isinstance(mapping, Mapping):
+        positions = np.fromiter((int(key) for key in mapping), np.int64, len(mapping))
+        values = np.fromiter((int(value) for value in mapping.values()), np.int32, len(mapping))
+        length = max(n_samples or 0, int(positions.max(initial=-1)) + 1)
+        true = np.full(length, -1, np.int32)
+        true[positions] = values
+        return true
+    array = np.asarray(mapping)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise LabelAuditError(
+            f"planted= takes what plant_mistakes returned, or all true labels as (n,) integers; "
+            f"got {type(planted).__name__} of shape {array.shape} and type {array.dtype}"
+        )
+    return array.astype(np.int32)

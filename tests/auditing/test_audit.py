@@ -1,0 +1,202 @@
+"""labelaudit.audit: the tables, the summary, saving and loading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import labelaudit
+from labelaudit import LabelAuditError, history_from_arrays, plant_mistakes
+
+N, K, EPOCHS = 400, 4, 8
+NAMES = ["ant", "bee", "cat", "dog"]
+TRUE = np.arange(N) % K
+GIVEN, PLANTED = plant_mistakes(TRUE, 0.1, seed=0)
+COLUMNS = [
+    *("given_label", "predicted_label", "label_quality", "is_label_issue", "suggested_label"),
+    *("suggestion_confidence", "mistakenness", "hardness", "forgetting_events", "first_learned_epoch"),
+    *("never_learned", "aum", "confidence", "variability", "correctness", "mean_loss", "mean_entropy"),
+    *("region", "reason"),
+]
+
+
+def scores(seed: int = 0) -> np.ndarray:
+    """Logits of a model that learns the true classes, better every epoch."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(EPOCHS, N, K))
+    z[:, np.arange(N), TRUE] += np.linspace(1, 6, EPOCHS)[:, None]
+    return z
+
+
+@pytest.fixture
+def history() -> labelaudit.History:
+    ids = [f"img/{i}.png" for i in range(N)]
+    return history_from_arrays(scores(), GIVEN, class_names=NAMES, sample_ids=ids, planted=PLANTED)
+
+
+def test_the_table_has_every_promised_column_in_dataset_order(history: labelaudit.History) -> None:
+    samples = labelaudit.audit(history).samples
+    assert set(COLUMNS) <= set(samples.columns)
+    assert samples.index.name == "sample_id"
+    assert samples.index.tolist() == [f"img/{i}.png" for i in range(N)]
+    assert samples["given_label"].tolist() == [NAMES[y] for y in GIVEN]
+    assert samples["label_quality"].between(0, 1).all()
+    assert samples["is_label_issue"].dtype == bool
+    assert set(samples["region"]) <= {"easy", "ambiguous", "hard"}
+    assert (
+        not samples[
+            [c for c in COLUMNS if c not in ("suggested_label", "suggestion_confidence", "first_learned_epoch")]
+        ]
+        .isna()
+        .any()
+        .any()
+    )
+
+
+def test_it_finds_planted_mistakes(history: labelaudit.History) -> None:
+    audit = labelaudit.audit(history)
+    found = audit.measured
+    assert found is not None
+    assert found.n_planted == len(PLANTED)
+    assert found.average_precision > 0.95
+    assert found.f1 > 0.9
+    assert found.correction_accuracy > 0.95
+    low, high = audit.summary["interval"]
+    assert low <= len(PLANTED) <= high
+
+
+def test_issues_are_the_flagged_worst_first(history: labelaudit.History) -> None:
+    audit = labelaudit.audit(history)
+    issues = audit.issues
+    assert len(issues) == audit.samples["is_label_issue"].sum() == audit.summary["n_flagged"]
+    assert issues["label_quality"].is_monotonic_increasing
+    unflagged = audit.samples[~audit.samples["is_label_issue"]]
+    assert issues["label_quality"].max() <= unflagged["label_quality"].min()
+    assert (issues["reason"].str.len() > 20).all()
+    assert (unflagged["reason"] == "").all()
+
+
+def test_labels_are_integers_without_class_names() -> None:
+    samples = labelaudit.audit(history_from_arrays(scores(), GIVEN)).samples
+    np.testing.assert_array_equal(samples["given_label"], GIVEN)
+    assert samples["suggested_label"].dtype == "Int64"
+    assert samples.index.tolist() == list(range(N))
+
+
+def test_the_user_may_set_the_cut(history: labelaudit.History) -> None:
+    assert labelaudit.audit(history, expected_error_rate=0.05).samples["is_label_issue"].sum() == 20
+    assert labelaudit.audit(history, expected_error_rate=0.0).samples["is_label_issue"].sum() == 0
+    samples = labelaudit.audit(history, threshold=0.3).samples
+    pd.testing.assert_series_equal(samples["is_label_issue"], samples["label_quality"] < 0.3, check_names=False)
+
+
+def test_noise_matrix_rows_are_distributions(history: labelaudit.History) -> None:
+    matrix = labelaudit.audit(history).noise_matrix
+    assert matrix.index.tolist() == matrix.columns.tolist() == NAMES
+    np.testing.assert_allclose(matrix.sum(axis=1), 1)
+    true = np.zeros((K, K))
+    np.add.at(true, (TRUE, GIVEN), 1)
+    np.testing.assert_allclose(matrix, true / true.sum(axis=1, keepdims=True), atol=0.05)
+
+
+def test_save_and_load(history: labelaudit.History, tmp_path: Path) -> None:
+    audit = labelaudit.audit(history)
+    audit.save(tmp_path / "audit")
+    loaded = labelaudit.load_audit(tmp_path / "audit")
+    pd.testing.assert_frame_equal(loaded.samples, audit.samples)
+    pd.testing.assert_frame_equal(loaded.noise_matrix, audit.noise_matrix)
+    assert dict(loaded.summary) == dict(audit.summary)
+    assert str(loaded.summary) == str(audit.summary)
+    assert loaded.measured.to_dict() == audit.measured.to_dict()
+    audit.save(tmp_path / "audit")
+
+
+def test_saving_into_a_folder_with_other_files_is_refused(history: labelaudit.History, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(LabelAuditError, match=r"holds other files \(thesis.tex\)"):
+        labelaudit.audit(history).save(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [(None, "holds no audit"), ("{", "is damaged"), ("{}", "has format None")]
+)
+def test_loading_what_is_no_audit(tmp_path: Path, text: str | None, message: str) -> None:
+    if text is not None:
+        (tmp_path / "audit.json").write_text(text)
+    with pytest.raises(LabelAuditError, match=message):
+        labelaudit.load_audit(tmp_path)
+
+
+def test_csv_and_parquet(history: labelaudit.History, tmp_path: Path) -> None:
+    audit = labelaudit.audit(history)
+    audit.to_csv(tmp_path / "issues.csv", issues_only=True)
+    assert pd.read_csv(tmp_path / "issues.csv")["sample_id"].tolist() == audit.issues.index.tolist()
+    audit.to_parquet(tmp_path / "samples.parquet")
+    assert len(pd.read_parquet(tmp_path / "samples.parquet")) == N
+
+
+def test_corrections_are_confident_and_change_nothing(history: labelaudit.History) -> None:
+    audit = labelaudit.audit(history)
+    before = audit.samples.copy()
+    sure = audit.corrections(min_confidence=0.6)
+    assert (sure["suggestion_confidence"] >= 0.6).all()
+    assert (sure["suggested_label"] != sure["given_label"]).all()
+    pd.testing.assert_frame_equal(audit.samples, before)
+    with pytest.raises(LabelAuditError, match="min_confidence=90"):
+        audit.corrections(min_confidence=90)
+
+
+def test_one_epoch_equals_fiftyones_formulas() -> None:
+    z = scores()[-1]
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    samples = labelaudit.audit(history_from_arrays(z, GIVEN)).samples
+    sign = np.where(p.argmax(axis=1) == GIVEN, -1, 1)
+    np.testing.assert_allclose(samples["mistakenness"], (1 + sign * p.max(axis=1)) / 2, atol=1e-6)
+    np.testing.assert_allclose(samples["hardness"], -(p * np.log(p)).sum(axis=1), atol=1e-6)
+
+
+def test_several_runs(history: labelaudit.History) -> None:
+    other = history_from_arrays(
+        scores(1), GIVEN, class_names=NAMES, sample_ids=list(history.sample_ids), planted=PLANTED
+    )
+    both = labelaudit.audit(labelaudit.History([*history.runs_read, *other.runs_read]))
+    assert (both.summary["n_runs"], both.summary["n_epochs"]) == (2, 2 * EPOCHS)
+    assert both.measured.average_precision > 0.95
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"expected_error_rate": 5}, "expected_error_rate=5 is out of range"),
+        ({"threshold": -1}, "threshold=-1 is out of range"),
+        ({"threshold": 0.5, "expected_error_rate": 0.1}, "pass one of them"),
+        ({"analyzers": ["aumm"]}, "no statistic is called 'aumm'"),
+        ({"split": "test"}, "no split 'test'; recorded: train"),
+    ],
+)
+def test_bad_options_are_refused(history: labelaudit.History, options: dict, message: str) -> None:
+    with pytest.raises(LabelAuditError, match=message):
+        labelaudit.audit(history, **options)
+
+
+def test_one_class_is_refused() -> None:
+    with pytest.raises(LabelAuditError, match="all 400 samples have one label, 2"):
+        labelaudit.audit(history_from_arrays(scores(), np.full(N, 2)))
+
+
+def test_nan_is_refused_or_left_out(tmp_path: Path) -> None:
+    broken = scores().astype(np.float32)
+    broken[3, 7] = np.nan
+    with labelaudit.Recorder(tmp_path, nan="keep", n_samples=N) as recorder:
+        for epoch in broken:
+            recorder.record(np.arange(N), epoch, GIVEN)
+            recorder.end_epoch()
+    with pytest.raises(LabelAuditError, match=r"epoch 3 holds NaN scores \(first: sample 7\).*--skip-nan"):
+        labelaudit.audit(tmp_path)
+    audit = labelaudit.audit(tmp_path, skip_nan=True)
+    assert audit.samples["n_epochs"].tolist() == [EPOCHS - (i == 7) for i in range(N)]
+    assert any("1 samples were seen in fewer epochs" in note for note in audit.summary["notes"])
+    assert labelaudit.audit(tmp_path, epochs=range(3)).summary["window"][1] <= 2

@@ -1,0 +1,134 @@
+"""PredictionRecorder changes nothing in training and never waits for a device within a step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import seed_everything
+from spy import Spy, SpyWithVal, assert_recorded, loader, trainer
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from labelaudit.callbacks import PredictionRecorder
+from labelaudit.callbacks.background import BackgroundRecorder
+from labelaudit.callbacks.captured_scores import CapturedScores
+
+
+class WithDropout(SpyWithVal):
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop = nn.Dropout(0.5)
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.drop(x[:, 1:]))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_training_is_the_same_bit_for_bit(tmp_path: Any, workers: int) -> None:
+    def train(*callbacks: Any) -> tuple[Any, ...]:
+        seed_everything(3, verbose=False)
+        module = WithDropout()
+        val = loader(shuffle=False, num_workers=workers)
+        trainer(*callbacks, max_epochs=3).fit(module, loader(num_workers=workers), val)
+        return module.state_dict(), module.batches, torch.get_rng_state()
+
+    weights, batches, state = train()
+    recorder = PredictionRecorder(tmp_path / "run", splits=("train", "val"))
+    recorded_weights, recorded_batches, recorded_state = train(recorder)
+    assert all(torch.equal(weights[name], recorded_weights[name]) for name in weights)
+    assert batches == recorded_batches
+    assert torch.equal(state, recorded_state)
+
+
+class Operators(TorchDispatchMode):
+    """Counts what a step makes the device do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count[func.overloadpacket.__name__] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_adds_only_copies(tmp_path: Any) -> None:
+    def operators(*callbacks: Any) -> Counter[str]:
+        class Quiet(Spy):
+            def note(self, *args: Any) -> None:
+                pass
+
+        with Operators() as seen:
+            trainer(*callbacks, max_epochs=1).fit(Quiet(), loader())
+        return seen.count
+
+    added = operators(PredictionRecorder(tmp_path / "run"))
+    added.subtract(operators())
+    assert {name for name, n in added.items() if n} == {"clone", "detach"}
+
+
+def test_the_way_of_the_scores_reads_no_value() -> None:
+    """Meta tensors have no values: whatever reads one, or asks where they are, raises."""
+
+    class Nowhere:
+        def record(self, *args: Any, **kwargs: Any) -> None:
+            raise AssertionError("values were asked for")
+
+    writer = BackgroundRecorder(Nowhere())  # type: ignore[arg-type]
+    captured = CapturedScores(None, None)
+    head = nn.Linear(4, 3, device="meta")
+    captured.attach(head)
+    captured.begin()
+    x, y = torch.empty(8, 4, device="meta"), torch.empty(8, dtype=torch.long, device="meta")
+    loss = nn.functional.cross_entropy(head(x), y)
+    captured.end_step()
+    loss.backward()
+    scores, labels = captured.take({"loss": loss}, (x, y), 8)
+    captured.detach()
+    writer.add(list(range(8)), scores, labels, split="train")
+    assert scores.device.type == labels.device.type == "meta"
+
+
+def test_scores_may_change_after_the_step(tmp_path: Any) -> None:
+    class Reused(Spy):
+        def step(self, split: str, batch: Any) -> Any:
+            loss = super().step(split, batch)
+            self.kept = self.logits(batch[0]).detach()
+            return {"loss": loss, "logits": self.kept}
+
+        def on_before_zero_grad(self, optimizer: Any) -> None:
+            if hasattr(self, "old"):
+                self.old.fill_(float("nan"))
+            self.old = self.kept
+
+    module = Reused()
+    trainer(PredictionRecorder(tmp_path / "run"), max_epochs=1).fit(module, loader())
+    assert_recorded(tmp_path / "run", module.said["train"])
+
+
+def test_scores_that_wait_are_bounded() -> None:
+    import threading
+
+    release, most = threading.Event(), 0
+
+    class Slow:
+        def record(self, ids: Any, scores: Any, labels: Any, *, split: str) -> None:
+            nonlocal most
+            release.wait(10)
+            most = max(most, writer._pending)
+
+        def close(self, *, finished: bool) -> None:
+            pass
+
+    writer = BackgroundRecorder(Slow(), max_pending_mib=1)  # type: ignore[arg-type]
+    timer = threading.Timer(0.2, release.set)
+    timer.start()
+    for _ in range(60):  # 60 batches of 100 KB
+        writer.add(range(100), torch.zeros(100, 250), torch.zeros(100, dtype=torch.long), split="train")
+    writer.end_epoch = None  # type: ignore[assignment,method-assign]
+    writer.close(finished=True)
+    timer.join()
+    assert 0 < most <= 1 << 20

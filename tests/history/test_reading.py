@@ -1,0 +1,220 @@
+"""Opening histories: what is read, and how damage and foreign folders are refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from labelaudit import LabelAuditError, Recorder, history_from_arrays, open_history
+
+N, K, EPOCHS = 50, 3, 4
+LABELS = np.arange(N) % K
+SCORES = np.random.default_rng(0).normal(size=(EPOCHS, N, K))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "run"
+    with Recorder(folder, n_samples=N) as recorder:
+        for scores in SCORES:
+            recorder.record(np.arange(N), scores, LABELS)
+            recorder.end_epoch()
+    return folder
+
+
+def epoch_file(run: Path, epoch: int) -> Path:
+    return run / "epochs" / "train" / f"e{epoch:05d}-s00-w0000.arrow"
+
+
+def test_arrays_and_files_agree(run: Path) -> None:
+    stored, in_memory = open_history(run), history_from_arrays(SCORES, LABELS)
+    assert (in_memory.n_samples, in_memory.n_epochs, in_memory.n_classes) == (N, EPOCHS, K)
+    np.testing.assert_allclose(stored.mean_scores(), in_memory.mean_scores(), atol=1e-3)
+    e = np.exp(SCORES)
+    np.testing.assert_allclose(in_memory.mean_scores(), (e / e.sum(-1, keepdims=True)).mean(0), atol=1e-6)
+
+
+def test_long_table(run: Path) -> None:
+    table = open_history(run).to_pandas()
+    assert len(table) == N * EPOCHS
+    assert table.groupby("epoch").size().tolist() == [N] * EPOCHS
+
+
+def test_a_long_table_too_large_is_refused(run: Path) -> None:
+    with pytest.raises(LabelAuditError, match=r"history\.epoch\(i\).*max_bytes="):
+        open_history(run).to_pandas(max_bytes=100)
+
+
+def test_partly_seen_epochs_keep_their_own_samples(tmp_path: Path) -> None:
+    with Recorder(tmp_path, n_samples=10) as recorder:
+        recorder.record(range(10), np.eye(10)[:, :3], np.zeros(10))
+        recorder.end_epoch()
+        recorder.record([2, 7], np.zeros((2, 3)), [0, 0])
+        recorder.end_epoch()
+    history = open_history(tmp_path)
+    assert history.epoch(1)["sample_id"].to_pylist() == [2, 7]
+    assert history.mean_scores().shape == (10, 3)
+
+
+def test_runs_are_read_together(run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    with Recorder(other, n_samples=N) as recorder:
+        recorder.record(np.arange(N)[::-1], SCORES[0][::-1], LABELS[::-1])
+        recorder.end_epoch()
+    both = open_history([run, other])
+    assert both.n_epochs == EPOCHS + 1
+    expected = open_history(run).mean_scores() * EPOCHS / (EPOCHS + 1) + open_history(other).mean_scores() / (
+        EPOCHS + 1
+    )
+    np.testing.assert_allclose(both.mean_scores(), expected, atol=1e-6)
+
+
+def test_runs_that_saw_different_samples_are_joined_by_id(tmp_path: Path) -> None:
+    for name, ids in (("a", [0, 1, 2]), ("b", [4, 2, 1])):
+        with Recorder(tmp_path / name) as recorder:
+            recorder.record(ids, np.eye(3) * np.array(ids)[:, None], [i % 3 for i in ids])
+            recorder.end_epoch()
+    both = open_history([tmp_path / "a", tmp_path / "b"])
+    assert sorted(both.sample_ids.tolist()) == [0, 1, 2, 4]
+    assert both.epoch(0, run=1)["sample_id"].to_pylist() == [1, 2, 4]
+
+
+def test_runs_on_different_labels_are_refused(run: Path, tmp_path: Path) -> None:
+    with Recorder(tmp_path / "other", n_samples=N) as recorder:
+        recorder.record(np.arange(N), SCORES[0], (LABELS + (np.arange(N) == 7)) % K)
+        recorder.end_epoch()
+    with pytest.raises(LabelAuditError, match=r"1 samples other labels .*first: sample 7"):
+        open_history([run, tmp_path / "other"]).labels  # noqa: B018
+
+
+def test_an_epoch_that_is_not_there(run: Path) -> None:
+    with pytest.raises(LabelAuditError, match=r"epoch 9 is not in .*recorded: 0 to 3"):
+        open_history(run).epoch(9)
+
+
+def test_no_history(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "photo.jpg").write_bytes(b"x")
+    for folder, found in (
+        ("empty", "is empty or does not exist"),
+        ("absent", "is empty"),
+        ("other", "has no manifest"),
+    ):
+        with pytest.raises(LabelAuditError, match=f"no history: .*{found}"):
+            open_history(tmp_path / folder)
+
+
+def test_the_folder_above_a_history_names_it(run: Path) -> None:
+    with pytest.raises(LabelAuditError, match="run is one: name that"):
+        open_history(run.parent)
+
+
+@pytest.mark.parametrize("where", ["start", "schema", "data", "footer", "tail"])
+def test_a_flipped_bit_anywhere_is_found(run: Path, where: str) -> None:
+    path = epoch_file(run, 2)
+    data = bytearray(path.read_bytes())
+    place = {"start": 1, "schema": 200, "data": len(data) // 2, "footer": len(data) - 120, "tail": len(data) - 3}[where]
+    data[place] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(LabelAuditError, match=r"e00002-s00-w0000\.arrow \(epoch 2\) is damaged"):
+        open_history(run).epoch(2)
+
+
+def test_every_single_byte_is_covered(run: Path) -> None:
+    path = epoch_file(run, 1)
+    whole = path.read_bytes()
+    history = open_history(run)
+    for place in range(0, len(whole), 7):
+        data = bytearray(whole)
+        data[place] ^= 0x10
+        path.write_bytes(data)
+        with pytest.raises(LabelAuditError, match="is damaged"):
+            history.epoch(1)
+
+
+@pytest.mark.parametrize("kept", [0, 7, 300, -1])
+def test_a_file_cut_short_is_found(run: Path, kept: int) -> None:
+    path = epoch_file(run, 2)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(LabelAuditError, match=r"epoch 2\) is damaged"):
+        open_history(run).mean_scores()
+
+
+def test_a_hole_in_the_samples_table_is_found(run: Path) -> None:
+    (path,) = (run / "samples" / "train").iterdir()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 16] = bytes(16)
+    path.write_bytes(data)
+    with pytest.raises(LabelAuditError, match=r"samples/train/.* is damaged"):
+        open_history(run).labels  # noqa: B018
+
+
+def test_a_renamed_epoch_file_is_found(run: Path) -> None:
+    epoch_file(run, 2).rename(epoch_file(run, 8))
+    with pytest.raises(LabelAuditError, match="holds epoch 2 of split train: it was renamed"):
+        open_history(run).epoch(8)
+
+
+def test_a_future_format_is_refused(run: Path) -> None:
+    path = run / "manifest.json"
+    facts = json.loads(path.read_text()) | {"format_version": 2}
+    path.write_text(json.dumps(facts))
+    with pytest.raises(LabelAuditError, match=r"format version 2.*reads up to 1.*pip install --upgrade"):
+        open_history(run)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("{", "it is not JSON"), ("[]", "not a labelaudit manifest"), ("{}", "not a labelaudit")]
+)
+def test_a_broken_manifest_is_refused(run: Path, text: str, message: str) -> None:
+    (run / "manifest.json").write_text(text)
+    with pytest.raises(LabelAuditError, match=message):
+        open_history(run)
+
+
+def test_an_edited_manifest_is_refused(run: Path) -> None:
+    path = run / "manifest.json"
+    path.write_text(path.read_text().replace('"n_classes": 3', '"n_classes": 4'))
+    with pytest.raises(LabelAuditError, match="checksum"):
+        open_history(run)
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "message"),
+    [
+        (SCORES, LABELS[:-1], r"lengths differ: scores have shape \(4, 50, 3\).*labels \(49,\)"),
+        (SCORES, LABELS + 1, r"label 3 is out of range: scores have 3 classes, 0 to 2"),
+        (SCORES, LABELS - 1, r"label -1 is out of range"),
+        ([SCORES[0], SCORES[1][:40]], LABELS, r"epoch 0 has \(50, 3\).*epoch 1 has \(40, 3\)"),
+        (np.where(SCORES > 2, np.nan, SCORES), LABELS, r"scores hold NaN \(first: epoch"),
+        (SCORES[0, 0], LABELS, r"scores have shape \(3,\)"),
+        ([["a", "b"]], [0], r"type <U1"),
+        (np.empty((2, 0, 3)), [], r"nothing to read"),
+    ],
+)
+def test_bad_arrays_are_refused(scores: object, labels: object, message: str) -> None:
+    with pytest.raises(LabelAuditError, match=message):
+        history_from_arrays(scores, labels)
+
+
+def test_npz(tmp_path: Path) -> None:
+    np.savez(tmp_path / "run.npz", scores=SCORES, labels=LABELS)
+    assert open_history(tmp_path / "run.npz").n_epochs == EPOCHS
+    np.savez(tmp_path / "bad.npz", other=SCORES)
+    with pytest.raises(LabelAuditError, match="holds other; expected scores"):
+        open_history(tmp_path / "bad.npz")
+    np.savez(tmp_path / "pickle.npz", scores=np.array([{}], dtype=object), labels=LABELS)
+    with pytest.raises(LabelAuditError, match="without pickles"):
+        open_history(tmp_path / "pickle.npz")
+
+
+def test_files_open_with_nothing_but_arrow(run: Path) -> None:
+    import pyarrow as pa
+
+    table = pa.ipc.open_file(pa.memory_map(str(epoch_file(run, 0)))).read_all()
+    assert table.column_names == [f"score_{k}" for k in range(K)]
+    assert table.num_rows == N

@@ -1,0 +1,133 @@
+"""The command line: what is printed, and exit code 2 with one clear line for bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from labelaudit import Recorder, plant_mistakes
+from labelaudit.cli import main
+
+N, K = 200, 3
+TRUE = np.arange(N) % K
+GIVEN, PLANTED = plant_mistakes(TRUE, 0.1)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    with Recorder(tmp_path / "run", n_samples=N, planted=PLANTED) as recorder:
+        for epoch in range(4):
+            scores = rng.normal(size=(N, K))
+            scores[np.arange(N), TRUE] += 2 + epoch
+            recorder.record(np.arange(N), scores, GIVEN)
+            recorder.end_epoch()
+    return tmp_path / "run"
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """Run a command that must fail; return its one line."""
+    assert main([str(argument) for argument in arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("labelaudit: ")
+    assert printed.err.count("\n") == 1, "one line"
+    return printed.err
+
+
+def test_audit(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", str(run), "--out", str(tmp_path / "audit"), "--csv", str(tmp_path / "issues.csv")]) == 0
+    printed = capsys.readouterr().out
+    assert "Estimated wrong labels:" in printed
+    assert (tmp_path / "audit" / "samples.parquet").is_file()
+    assert (tmp_path / "issues.csv").read_text().startswith("sample_id,given_label")
+
+
+def test_audit_json(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", str(run), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["n_samples"] == N
+    assert found["measured"]["n_planted"] == len(PLANTED)
+
+
+def test_audit_of_some_epochs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", str(run), "--epochs", "0:2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["window"][1] <= 1
+
+
+def test_info(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(run)]) == 0
+    printed = capsys.readouterr().out
+    assert "finished" in printed
+    assert "200 samples, 4 epochs (0 to 3)" in printed
+    assert "every file is whole" in printed
+    assert main(["info", str(run), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["splits"]["train"]["epochs"] == 4
+
+
+def test_info_names_every_damaged_file(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for epoch in (1, 3):
+        path = run / "epochs" / "train" / f"e{epoch:05d}-s00-w0000.arrow"
+        path.write_bytes(path.read_bytes()[:-10])
+    assert main(["info", str(run)]) == 2
+    printed = capsys.readouterr().out
+    assert "2 damaged" in printed
+    assert "(epoch 1)" in printed
+    assert "(epoch 3)" in printed
+
+
+def test_bad_input_is_one_line_and_exit_code_2(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"x")
+    assert "is empty or does not exist" in refused(capsys, "audit", tmp_path / "empty")
+    assert "is empty or does not exist" in refused(capsys, "audit", tmp_path / "typo")
+    assert "has no manifest.json" in refused(capsys, "info", tmp_path / "photos")
+    arrays = {
+        "range.npz": ({"scores": np.zeros((2, 4, 3)), "labels": [0, 1, 2, 3]}, "label 3 is out of range"),
+        "nan.npz": ({"scores": np.full((2, 4, 3), np.nan), "labels": [0, 1, 2, 0]}, "scores hold NaN"),
+        "length.npz": ({"scores": np.zeros((2, 4, 3)), "labels": [0, 1]}, "lengths differ"),
+        "one.npz": ({"scores": np.zeros((2, 4, 3)), "labels": [1, 1, 1, 1]}, "all 4 samples have one label"),
+    }
+    for name, (content, message) in arrays.items():
+        np.savez(tmp_path / name, **{key: np.asarray(value) for key, value in content.items()})
+        assert message in refused(capsys, "audit", tmp_path / name)
+    path = run / "epochs" / "train" / "e00002-s00-w0000.arrow"
+    path.write_bytes(path.read_bytes()[:500])
+    assert "(epoch 2) is damaged" in refused(capsys, "audit", run)
+    manifest = run / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"format_version": 1', '"format_version": 99'))
+    assert "format version 99" in refused(capsys, "audit", run)
+
+
+def test_a_folder_that_may_not_be_written(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Not a directory" in refused(capsys, "audit", run, "--out", run / "manifest.json" / "audit")
+
+
+def test_unknown_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["audti"], ["audit"], ["audit", "x", "--epochs", "two"]):
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        assert stopped.value.code == 2
+        assert "Traceback" not in capsys.readouterr().err
+
+
+def test_demo_options_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--fraction 2.0" in refused(capsys, "demo", "--fraction", "2", "--out", tmp_path)
+    assert "--epochs 0" in refused(capsys, "demo", "--epochs", "0", "--out", tmp_path)
+
+
+def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--json", "--out", str(tmp_path / "demo")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    promised = {"recall", "precision", "f1", "f1_at_n", "average_precision", "correction_accuracy"}
+    promised |= {"n_planted", "n_flagged", "seconds", "history", "audit"}
+    assert promised <= set(found)
+    assert found["average_precision"] >= 0.97
+    assert found["f1"] >= 0.90
+    assert found["n_planted"] == 180
+    assert found["seconds"] < 60
+    assert Path(found["history"], "manifest.json").is_file()
+    assert Path(found["audit"], "audit.json").is_file()
