@@ -1,0 +1,37 @@
+"""The benchmarks that CI runs on a subset: they must run, and print what they say."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+def run(script: str, *arguments: str) -> str:
+    """Run a benchmark and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / script, *arguments], capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.external
+def test_seed_forgetting_on_a_subset() -> None:
+    """Needs Debian's package dataset-fashion-mnist."""
+    printed = run("seed_forgetting.py", "--samples", "6000", "--epochs", "6")
+    ours = re.search(r"labelaudit: Fashion-MNIST, CNN, 6 epochs +([\d.]+) +([\d.]+) +([\d.]+)", printed)
+    assert ours is not None
+    assert float(ours[3]) > 0.4
+
+
+def test_half_precision_changes_little() -> None:
+    printed = run("half_precision.py")
+    row = re.search(r"\| confidence \| (\S+) \| (\S+) \|", printed)
+    assert row is not None
+    assert max(float(row[1]), float(row[2])) < 1e-3
