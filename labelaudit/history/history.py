@@ -129,7 +129,7 @@ class History:
         wanted = None if epochs is None else set(epochs)
         for number, (run, opener) in enumerate(zip(self.runs_read, aligned, strict=True)):
             of_run = [epoch for epoch in run.epochs(chosen) if wanted is None or epoch in wanted]
-            yield from iterate_blocks(number, of_run, chosen, opener, table.labels, self.n_classes)
+            yield from iterate_blocks(number, of_run, chosen, opener, table.labels)
 
     def epoch(self, number: int, *, split: str | None = None, run: int = 0) -> pa.Table:
         """Return one epoch's predictions, one row per sample seen in it.

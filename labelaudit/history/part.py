@@ -35,6 +35,11 @@ class EpochPart:
     def __len__(self) -> int:
         return len(self.columns["scores"][0] if "scores" in self.columns else self.columns["loss"])
 
+    @property
+    def width(self) -> int:
+        """Number of stored values per sample."""
+        return len(self.columns["scores"]) if "scores" in self.columns else len(self.columns)
+
     def block(self, low: int, high: int, labels: Array) -> tuple[Rows, Frame] | None:
         """Return rows and frame of the samples in [low, high) seen in this epoch; None when there are none.
 
