@@ -131,12 +131,12 @@ def posterior(model: NoiseModel, means: Callable[[slice], Array], labels: Array)
         given = labels[here]
         columns = np.arange(len(given))
         joint = _sharpened(_log_beliefs(means(here)), model.beta) * model.matrix[:, given]
-        total = joint.sum(axis=0)
         right = joint[given, columns].copy()
+        joint[given, columns] = 0
+        off = joint.sum(axis=0)
         joint[given, columns] = -1
         other = joint.argmax(axis=0)
-        off = np.maximum(total - right, 1e-30)
-        found.wrong[here] = off / total
+        found.wrong[here] = off / (off + right)
         found.other[here] = other
-        found.share[here] = joint[other, columns] / off
+        found.share[here] = np.minimum(joint[other, columns] / np.maximum(off, 1e-300), 1)
     return found

@@ -129,14 +129,16 @@ def judge(
     probability = along_ranking(score, wrong)
     confidence = _confidence(probability, read.posterior, read.other)
     offered = confidence >= LIKELY
+    errors = int((probability > 0.5).sum())
+    low, high = _interval(wrong, by_matrix, read.log_ratio)
     return Verdict(
         quality=1 - probability,
         flagged=_cut(probability, expected_error_rate, threshold),
         consensus=read.consensus,
         suggested=np.where(offered, read.other, -1),
         suggestion_confidence=np.where(offered, confidence, np.nan),
-        estimated_errors=int((probability > 0.5).sum()),
-        interval=_interval(wrong, by_matrix, read.log_ratio),
+        estimated_errors=errors,
+        interval=(min(low, errors), max(high, errors)),
         noise_matrix=read.model.matrix,
         notes=read.notes,
     )
@@ -157,7 +159,7 @@ def _blind(consensus: Array, labels: Array, n_classes: int) -> list[str]:
 
 def _confidence(probability: Array, posterior: noise_model.Posterior, other: Array) -> Array:
     """Return the probability, (n,), that the best other class is the true one."""
-    share = np.where(other == posterior.other, posterior.share, np.clip(1 - posterior.share, 0, posterior.share))
+    share = np.where(other == posterior.other, posterior.share, np.minimum(posterior.share, 1 - posterior.share))
     return (probability * share) ** OVERCONFIDENCE
 
 
