@@ -123,6 +123,11 @@ export function dataMap(map, points, brushed) {
   }
 
   function select(chosen) {
+    tell(chosen);
+    brushed(box);
+  }
+
+  function tell(chosen) {
     box = chosen;
     clearing.hidden = !box;
     told.textContent = box
@@ -131,7 +136,6 @@ export function dataMap(map, points, brushed) {
     if (box) inputs.forEach((input) => { input.value = box[input.name].toFixed(2); });
     else inputs.forEach((input, i) => { input.value = [0, map.max_x, 0, 1][i]; });
     paint();
-    brushed(box);
   }
 
   function typed() {
@@ -174,7 +178,7 @@ export function dataMap(map, points, brushed) {
   }).observe(host);
   canvas.setAttribute("aria-label", "Data map: confidence against variability of every sample. Use “Select by numbers” below it without a mouse.");
   paintBackground();
-  select(null);
+  tell(null);
   return {
     clear: () => select(null),
     highlight: (indices) => { marked = indices; paint(); },

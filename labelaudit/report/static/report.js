@@ -45,7 +45,7 @@ function update() {
   grid.replaceChildren();
   addCards();
   const narrowed = state.given || state.suggested || state.region || state.box || state.id;
-  map?.highlight(narrowed ? found : []);
+  map.highlight(narrowed ? found : []);
   press(state.given, state.suggested);
 }
 
