@@ -72,7 +72,7 @@ export function dataMap(map, points, brushed) {
     pen.strokeStyle = css("--edge");
     pen.font = "12px system-ui, sans-serif";
     pen.textAlign = "center";
-    for (let i = 0; i <= 4; i += 1) pen.fillText(String((map.max_x * i) / 4), across((map.max_x * i) / 4), size.height - MARGIN.bottom + 15);
+    for (let i = 0; i <= 5; i += 1) pen.fillText(String(i / 10), across(i / 10), size.height - MARGIN.bottom + 15);
     pen.fillText("variability: standard deviation of p(given)", (size.width + MARGIN.left) / 2, size.height - 5);
     pen.textAlign = "right";
     for (const y of [0, 0.5, 1]) pen.fillText(String(y), MARGIN.left - 5, up(y) + 4);
