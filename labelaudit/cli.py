@@ -54,7 +54,9 @@ def _add_audit(commands: Any) -> None:
     sub.add_argument("--out", metavar="DIR", help="write the audit into this folder")
     sub.add_argument("--csv", metavar="FILE", help="write the flagged samples, the worst first")
     sub.add_argument("--html", metavar="FILE", help="write the report: one file that opens in any browser")
-    sub.add_argument("--images", metavar="DIR", help="folder that the sample ids are files in, or an .npy array of images")
+    sub.add_argument(
+        "--images", metavar="DIR", help="folder that the sample ids are files in, or an .npy array of images"
+    )
     sub.add_argument("--top", type=int, default=10, metavar="N", help="print this many samples (default 10)")
     sub.add_argument("--split", help='which split to audit (default "train")')
     sub.add_argument("--epochs", type=_epoch_range, metavar="FROM:TO", help="read only these epochs, TO not included")

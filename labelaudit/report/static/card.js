@@ -46,6 +46,7 @@ export function name(text, kind = "") {
 export function percent(share) {
   if (share === null || share === undefined || Number.isNaN(share)) return "\u2013";
   const value = share * 100;
+  if (value >= 99.5 && value < 100) return "> 99 %";
   return `${value > 0 && value < 1 ? value.toFixed(1) : value.toFixed(0)} %`;
 }
 
@@ -148,7 +149,7 @@ export function sampleCard(sample, { open = null, large = false } = {}) {
   }
   if (sample.reason) body.append(element("p", { class: "la-reason", dir: "auto" }, visible(sample.reason)));
   body.append(element(
-    "p", { class: "la-id" }, "id ", name(sample.id), ` \u00b7 quality ${sample.quality.toFixed(3)}`,
+    "p", { class: "la-id" }, "id ", name(sample.id), ` \u00b7 quality ${sample.quality < 0.001 ? "< 0.001" : sample.quality.toFixed(3)}`,
   ));
   return element("article", { class: large ? "la-card la-large" : "la-card", "aria-label": spoken(sample) }, media, body);
 }
