@@ -52,8 +52,8 @@ def cut_table(
 ) -> dict[str, Any]:
     """Return places of the cut, from nothing flagged to everything: parallel lists, and which is the automatic one.
 
-    ``n`` flagged (``quality`` lies between theirs and the next), ``precision``: the estimated share of them that is wrong,
-    ``recall``: the estimated share of all wrong labels that they hold, and on planted mistakes both as measured.
+    ``n`` flagged (``quality`` lies between theirs and the next), ``precision``: the estimated share of them that is
+    wrong, ``recall``: the estimated share of all wrong labels that they hold; on planted mistakes both as measured.
     """
     ordered = np.sort(quality, kind="stable")
     size = len(ordered)

@@ -132,10 +132,11 @@ export function spoken(sample) {
 // large: for one sample at a time: everything in full, with a legend below the history.
 export function sampleCard(sample, { open = null, large = false } = {}) {
   const inside = content(sample, { large });
+  const kind = inside.length ? "la-media" : "la-media la-bare";
   if (!inside.length) inside.push(element("span", { class: "la-empty" }, name(sample.id)));
   const media = open
-    ? element("button", { type: "button", class: "la-media", "aria-label": `Open. ${spoken(sample)}`, onclick: () => open(sample) }, ...inside)
-    : element("div", { class: "la-media" }, ...inside);
+    ? element("button", { type: "button", class: kind, "aria-label": `Open. ${spoken(sample)}`, onclick: () => open(sample) }, ...inside)
+    : element("div", { class: kind }, ...inside);
   const body = element("div", { class: "la-body" }, labels(sample));
   if (sample.curve) body.append(sparkline(sample, large ? { width: 480, height: 140 } : {}));
   if (sample.curve && large) {

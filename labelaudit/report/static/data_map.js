@@ -48,6 +48,8 @@ export function dataMap(map, points, brushed) {
     pen.scale(size.ratio, size.ratio);
     const byRegion = colour.value === "region";
     const colours = byRegion ? REGIONS.map((region) => css(`--${region}`)) : [css("--clean"), css("--flagged")];
+    let most = 1;
+    for (const count of counts) most = Math.max(most, count);
     const dot = cellKeys.length > 20000 ? 1.4 : 3.2;
     for (const group of byRegion ? [0, 1, 2] : [0, 1]) {
       pen.fillStyle = colours[group];
@@ -57,7 +59,7 @@ export function dataMap(map, points, brushed) {
         const cell = Math.floor(key / 6);
         const x = across(((cell % map.width) + 0.5) / map.width * map.max_x);
         const y = up((Math.floor(cell / map.width) + 0.5) / map.height);
-        pen.globalAlpha = Math.min(1, 0.45 + 0.14 * Math.log2(counts[i]));
+        pen.globalAlpha = 0.3 + 0.7 * Math.log1p(counts[i]) / Math.log1p(most);
         pen.fillRect(x - dot / 2, y - dot / 2, dot, dot);
       }
     }
