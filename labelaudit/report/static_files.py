@@ -38,7 +38,7 @@ def json_for_script(data: Any) -> str:
     r"""Return data as JSON that can stand inside a script element whatever strings it holds.
 
     >>> json_for_script({"name": "</script><b>"})
-    '{"name":"\\\\u003c/script\\\\u003e\\\\u003cb\\\\u003e"}'
+    '{"name":"\\u003c/script\\u003e\\u003cb\\u003e"}'
     """
     text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
