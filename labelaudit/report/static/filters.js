@@ -29,6 +29,7 @@ export function passing(cards, points, state) {
   });
   if (state.order === "confidence") found.sort((a, b) => (cards[b].confidence ?? -1) - (cards[a].confidence ?? -1) || a - b);
   if (state.order === "id") found.sort((a, b) => cards[a].id.localeCompare(cards[b].id, "en", { numeric: true }));
+  if (part) found.sort((a, b) => (cards[b].id.toLowerCase() === part) - (cards[a].id.toLowerCase() === part));
   return found;
 }
 
