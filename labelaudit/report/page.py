@@ -17,7 +17,7 @@ from labelaudit.report.cuts import cut_table
 from labelaudit.report.media import Media
 from labelaudit.report.records import rounded, sample_records, worst_first
 from labelaudit.report.source import history_of
-from labelaudit.report.static_files import bundled, json_for_script, source_hash, styles
+from labelaudit.report.static_files import bundled, json_for_script, source_hash, styles, visible
 from labelaudit.report.thumbnails import MAX_BYTES, SIDE, Thumbnails, make_thumbnails
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ def _rendered(audit: Audit, data: dict[str, Any], title: str, notes: list[str]) 
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["visible"] = visible
     script, style, payload = bundled(*SCRIPTS), styles(*STYLES), json_for_script(data)
     return environment.get_template("report.html.jinja").render(
         title=title,
