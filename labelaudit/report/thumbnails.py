@@ -19,7 +19,7 @@ from labelaudit.report.media import Media
 Array = npt.NDArray[Any]
 SIDE = 96  # pixels
 MAX_BYTES = 16 * 2**20  # of all thumbnails of a report together
-LOSSLESS_SIDE = 32  # up to here PNG is smaller than WebP
+LOSSLESS_SIDE = 32  # up to here PNG is small, and exact
 BATCH = 64
 
 
@@ -100,7 +100,7 @@ def thumbnail(image: Any, *, side: int = SIDE, scale: tuple[float, float] | None
             picture = Image.open(io.BytesIO(data))
         except Image.DecompressionBombError as problem:
             raise LabelAuditError(str(problem)) from None
-        picture.draft("RGB", (2 * side, 2 * side))  # JPEG: decode at a fraction of the size
+        picture.draft("RGB", (side, side))  # JPEG: decode at a fraction of the size
     picture = ImageOps.exif_transpose(picture)
     picture.thumbnail((side, side))
     if picture.mode not in ("L", "RGB", "RGBA"):
@@ -109,8 +109,11 @@ def thumbnail(image: Any, *, side: int = SIDE, scale: tuple[float, float] | None
     if max(picture.size) <= LOSSLESS_SIDE:
         picture.save(sink, "PNG", optimize=True)
         return sink.getvalue(), "image/png"
-    picture.save(sink, "WEBP", quality=72, method=2)
-    return sink.getvalue(), "image/webp"
+    if picture.mode == "RGBA":
+        picture.save(sink, "WEBP", quality=75)
+        return sink.getvalue(), "image/webp"
+    picture.save(sink, "JPEG", quality=78, optimize=True)  # as small as WebP here, in a sixth of the time
+    return sink.getvalue(), "image/jpeg"
 
 
 def value_range(images: Any) -> tuple[float, float] | None:

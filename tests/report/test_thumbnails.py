@@ -22,9 +22,9 @@ def opened(uri: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
 
 
-def test_a_photo_becomes_a_small_webp() -> None:
+def test_a_photo_becomes_small() -> None:
     uri = data_uri(PHOTO)
-    assert uri.startswith("data:image/webp;base64,")
+    assert uri.startswith("data:image/jpeg;base64,")
     assert opened(uri).size == (96, 72)
     assert len(uri) < 12_000
 
@@ -34,6 +34,11 @@ def test_a_tiny_image_stays_exact() -> None:
     uri = data_uri(digit)
     assert uri.startswith("data:image/png;base64,")
     assert np.array_equal(np.asarray(opened(uri)), digit)
+
+
+def test_transparency_is_kept() -> None:
+    uri = data_uri(np.dstack([PHOTO, np.zeros((300, 400), np.uint8)]))
+    assert opened(uri).convert("RGBA").getextrema()[3] == (0, 0)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "gif", "bmp"])
