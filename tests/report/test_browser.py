@@ -71,6 +71,22 @@ def test_filters_by_class_pair_region_and_id(browser: Any, demo: Path) -> None:
         assert "No sample" in page.locator("#count").inner_text()
 
 
+def test_a_search_finds_samples_without_a_card(browser: Any, audit: labelaudit.Audit, tmp_path: Path) -> None:
+    audit.to_html(tmp_path / "report.html", max_cards=20)
+    best = audit.samples["label_quality"].idxmax()
+    with opened(browser, tmp_path / "report.html") as page:
+        page.get_by_label("Id", exact=True).fill(best.upper())
+        assert "not among the 20 most suspicious" in page.locator("#count").inner_text()
+        card = page.locator("#others .la-card").first
+        assert best in card.inner_text()
+        assert f"given {audit.samples.loc[best, 'given_label']}" in card.inner_text()
+        page.get_by_label("Region", exact=True).select_option("hard")
+        assert page.locator("#others .la-card").count() == 0
+        page.get_by_role("button", name="Clear", exact=True).click()
+        assert page.locator("#others .la-card").count() == 0
+        assert count(page) == 20
+
+
 def test_the_cut_moves_by_keyboard_and_by_mouse(browser: Any, demo: Path) -> None:
     with opened(browser, demo / "report.html") as page:
         automatic, precision = count(page), figure(page, "Estimated precision")

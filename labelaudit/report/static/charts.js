@@ -3,6 +3,12 @@ import { drawn, element } from "./card.js";
 
 const WIDTH = 400;
 
+// A typed array from base64 of its little-endian bytes.
+export function decode(text, Kind) {
+  const raw = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  return new Kind(raw.buffer);
+}
+
 // Axes from (left, top) to (right, bottom) and functions from shares 0..1 to places.
 export function axes({ height, xTicks, yTicks, xTitle, yTitle, label }) {
   const box = { left: 60, right: WIDTH - 8, top: 10, bottom: height - 38 };

@@ -1,14 +1,9 @@
 // The data map: every sample by variability (across) and confidence (up), as a raster; a brush selects cards.
 import { element } from "./card.js";
-import { keys } from "./charts.js";
+import { decode, keys } from "./charts.js";
 
 const REGIONS = ["easy", "ambiguous", "hard"];
 const MARGIN = { left: 40, right: 10, top: 8, bottom: 36 };
-
-function decode(text, Kind) {
-  const raw = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  return new Kind(raw.buffer);
-}
 
 // brushed(box) is called with {x0, x1, y0, y1} in the data's units, or null. points: [x, y] of every card.
 // Returns {highlight(indices), clear()}.
