@@ -1,6 +1,7 @@
 """Recorders that write a history while a model trains.
 
-`PredictionRecorder` is a callback for Lightning. Importing this package imports neither torch nor Lightning:
+`PredictionRecorder` is a callback for Lightning, `TorchRecorder` is for a plain PyTorch loop, `TrainerRecorder` is a
+callback for Hugging Face's Trainer. Importing this package imports neither torch nor Lightning:
 each recorder is loaded when its name is first used.
 """
 
@@ -10,11 +11,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from labelaudit.callbacks.hugging_face import TrainerRecorder
     from labelaudit.callbacks.lightning import PredictionRecorder
+    from labelaudit.callbacks.torch_recorder import TorchRecorder
 
-__all__ = ["PredictionRecorder"]
+__all__ = ["PredictionRecorder", "TorchRecorder", "TrainerRecorder"]
 
-_MODULES = {"PredictionRecorder": "lightning"}
+_MODULES = {"PredictionRecorder": "lightning", "TorchRecorder": "torch_recorder", "TrainerRecorder": "hugging_face"}
 
 
 def __getattr__(name: str) -> Any:
