@@ -114,6 +114,7 @@ def audit(
         _summary(opened, split, samples, verdict, uses),
         opened.class_names,
         _info(opened, split, conventions, expected_error_rate, threshold),
+        opened,
     )
 
 

@@ -18,6 +18,7 @@ from labelaudit.history.part import EpochPart, part_of_tables
 from labelaudit.history.samples import Samples
 
 Array = npt.NDArray[Any]
+IN_MEMORY = "(in memory)"
 
 
 class Run(Protocol):
@@ -115,7 +116,7 @@ class MemoryRun:
     """A run of arrays: scores (E, n, K), labels (n,)."""
 
     def __init__(self, logits: Sequence[Array], table: Samples, manifest: Manifest) -> None:
-        self.url, self.manifest = "(in memory)", manifest
+        self.url, self.manifest = IN_MEMORY, manifest
         self.splits: tuple[str, ...] = ("train",)
         self._logits, self._table = logits, table
 
