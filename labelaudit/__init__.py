@@ -16,33 +16,47 @@ if TYPE_CHECKING:
     import labelaudit.analyzers as analyzers
     from labelaudit.auditing import Audit, audit, load_audit, plant_mistakes
     from labelaudit.history import History, Recorder, history_from_arrays, open_history
+    from labelaudit.relabeling import Relabelled, relabel, undo_relabel
+    from labelaudit.reviewing import DecisionLog, load_decisions, write_decisions
 
     __version__: str
 
 __all__ = [
     "Audit",
+    "DecisionLog",
     "History",
     "LabelAuditError",
     "Recorder",
+    "Relabelled",
     "__version__",
     "analyzers",
     "audit",
     "history_from_arrays",
     "load_audit",
+    "load_decisions",
     "open_history",
     "plant_mistakes",
+    "relabel",
+    "undo_relabel",
+    "write_decisions",
 ]
 
 # The code of `audit` lies in `labelaudit.auditing`: a sub-package called `audit` would replace the function.
 _MODULE_OF = {
     "Audit": "labelaudit.auditing",
+    "DecisionLog": "labelaudit.reviewing",
     "History": "labelaudit.history",
     "Recorder": "labelaudit.history",
+    "Relabelled": "labelaudit.relabeling",
     "audit": "labelaudit.auditing",
     "history_from_arrays": "labelaudit.history",
     "load_audit": "labelaudit.auditing",
+    "load_decisions": "labelaudit.reviewing",
     "open_history": "labelaudit.history",
     "plant_mistakes": "labelaudit.auditing",
+    "relabel": "labelaudit.relabeling",
+    "undo_relabel": "labelaudit.relabeling",
+    "write_decisions": "labelaudit.reviewing",
 }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from labelaudit.errors import LabelAuditError
+from labelaudit.relabeling.command import add_relabel
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_audit(commands)
     _add_info(commands)
     _add_demo(commands)
+    add_relabel(commands)
     return parser
 
 

@@ -1,0 +1,6 @@
+"""The review: a person decides sample by sample, and every decision is on disk before the next sample appears."""
+
+from labelaudit.reviewing.decision_log import DecisionLog
+from labelaudit.reviewing.decisions import load_decisions, write_decisions
+
+__all__ = ["DecisionLog", "load_decisions", "write_decisions"]
