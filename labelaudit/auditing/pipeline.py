@@ -105,6 +105,7 @@ def audit(
         _summary(opened, split, samples, verdict),
         opened.class_names,
         _info(opened, split, conventions, expected_error_rate, threshold),
+        opened,
     )
 
 

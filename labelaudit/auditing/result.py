@@ -13,19 +13,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from labelaudit.auditing.planted import Measured, measure
+from labelaudit.auditing.shown import Shown
 from labelaudit.auditing.summary import Summary
 from labelaudit.errors import LabelAuditError
-from labelaudit.history.folder import Folder, open_folder
+from labelaudit.history.folder import Folder, open_folder, write_file
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from labelaudit.history import History
 
 FORMAT = "labelaudit audit"
 FORMAT_VERSION = 1
 
 
 @dataclass
-class Audit:
+class Audit(Shown):
     """What an audit found.
 
     Attributes:
@@ -34,6 +37,7 @@ class Audit:
         summary: what a person asks first; prints as text, reads as a dict.
         class_names: one name per class, or None.
         info: parameters, conventions and versions of this audit.
+        history: the history that was audited, where it is at hand; it is not saved.
     """
 
     samples: pd.DataFrame
@@ -41,6 +45,7 @@ class Audit:
     summary: Summary
     class_names: list[str] | None = None
     info: dict[str, Any] = field(default_factory=dict)
+    history: History | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return str(self.summary)
@@ -56,7 +61,7 @@ class Audit:
         """Recall and precision of this audit on planted mistakes; None when none were planted."""
         if "true_label" not in self.samples:
             return None
-        codes = {name: self._codes(name) for name in ("suggested_label", "given_label", "true_label")}
+        codes = {name: self.codes(name) for name in ("suggested_label", "given_label", "true_label")}
         return measure(
             self.samples["label_quality"].to_numpy(),
             self.samples["is_label_issue"].to_numpy(),
@@ -65,8 +70,8 @@ class Audit:
             codes["true_label"],
         )
 
-    def _codes(self, column: str) -> Any:
-        """Return a column of labels as class numbers, -1 where missing."""
+    def codes(self, column: str) -> Any:
+        """Return a column of labels as (n,) class numbers, -1 where missing."""
         values = self.samples[column]
         if self.class_names is None:
             return values.fillna(-1).to_numpy(dtype=np.int64)
@@ -92,11 +97,11 @@ class Audit:
     def to_csv(self, path: str | os.PathLike[str], *, issues_only: bool = False) -> None:
         """Write the samples, or only the flagged ones worst first, as CSV."""
         table = self.issues if issues_only else self.samples
-        _write_beside(path, table.to_csv(lineterminator="\n").encode())
+        write_file(path, table.to_csv(lineterminator="\n").encode())
 
     def to_parquet(self, path: str | os.PathLike[str], *, issues_only: bool = False) -> None:
         """Write the samples, or only the flagged ones worst first, as Parquet."""
-        _write_beside(path, _parquet(self.issues if issues_only else self.samples))
+        write_file(path, _parquet(self.issues if issues_only else self.samples))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the audit into a folder (made if absent), for `load_audit`; an older audit there is replaced."""
@@ -161,10 +166,3 @@ def _parquet(table: pd.DataFrame) -> bytes:
     sink = io.BytesIO()
     table.to_parquet(sink)
     return sink.getvalue()
-
-
-def _write_beside(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write one file in one step."""
-    place = os.fspath(path)
-    head, _, name = place.replace(os.sep, "/").rpartition("/")
-    open_folder(head or ("/" if place.startswith("/") else ".")).write(name, data)

@@ -44,6 +44,13 @@ def open_folder(path: str | os.PathLike[str]) -> Folder:
     return _LocalFolder(Path(text.removeprefix("file://")))
 
 
+def write_file(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write one file (a local path or a URL) in one step."""
+    place = os.fspath(path)
+    head, _, name = place.replace(os.sep, "/").rpartition("/")
+    open_folder(head or ("/" if place.startswith("/") else ".")).write(name, data)
+
+
 class _LocalFolder:
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,0 +1,51 @@
+"""What stands at the top of the report: how many labels are wrong, where, and what to do next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from labelaudit.auditing.result import Audit
+
+SURE = 0.9  # suggestion_confidence from which a correction is offered without a look at it
+
+
+def answer_of(audit: Audit) -> dict[str, Any]:
+    """Return the facts that the template prints, numbers formatted."""
+    facts, measured = audit.summary, audit.measured
+    low, high = facts["interval"]
+    return {
+        "samples": f"{facts['n_samples']:,}",
+        "epochs": f"{facts['n_epochs']:,}",
+        "classes": f"{facts['n_classes']:,}",
+        "runs": facts["n_runs"],
+        "errors": f"{facts['estimated_errors']:,}",
+        "rate": f"{facts['estimated_error_rate']:.1%}".replace("%", " %"),
+        "low": f"{low:,}",
+        "high": f"{high:,}",
+        "flagged": f"{facts['n_flagged']:,}",
+        "worst_classes": [
+            {
+                "label": str(row["label"]),
+                "flagged": f"{row['flagged']:,}",
+                "samples": f"{row['samples']:,}",
+                "share": f"{row['share']:.1%}".replace("%", " %"),
+            }
+            for row in facts["worst_classes"]
+        ],
+        "worst_pairs": [
+            {"given": str(row["given"]), "suggested": str(row["suggested"]), "flagged": f"{row['flagged']:,}"}
+            for row in facts["worst_pairs"]
+        ],
+        "measured": None
+        if measured is None or not measured.n_planted
+        else {
+            "planted": f"{measured.n_planted:,}",
+            "recall": f"{measured.recall:.1%}".replace("%", " %"),
+            "precision": f"{measured.precision:.1%}".replace("%", " %"),
+        },
+        "sure": f"{len(audit.corrections(SURE)):,}",
+        "sure_from": f"{SURE:g}",
+        "run": " ".join(audit.info.get("history") or []),
+        "clean": facts["n_flagged"] == 0,
+    }

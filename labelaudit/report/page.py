@@ -1,0 +1,153 @@
+"""The report of an audit: one HTML page that holds everything it shows."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from labelaudit.errors import LabelAuditError
+from labelaudit.history.folder import write_file
+from labelaudit.report import charts
+from labelaudit.report.answer import answer_of
+from labelaudit.report.curves import Curves, curves_of
+from labelaudit.report.cuts import cut_table
+from labelaudit.report.media import Media
+from labelaudit.report.records import sample_records, worst_first
+from labelaudit.report.source import history_of
+from labelaudit.report.static_files import bundled, json_for_script, source_hash, styles
+from labelaudit.report.thumbnails import MAX_BYTES, SIDE, Thumbnails, make_thumbnails
+
+if TYPE_CHECKING:
+    from labelaudit.auditing.result import Audit
+    from labelaudit.history import History
+
+SCRIPTS = ("card.js", "charts.js", "cut.js", "data_map.js", "matrix.js", "filters.js", "dialog.js", "report.js")
+STYLES = ("theme.css", "card.css", "report.css", "charts.css")
+MAX_CARDS = 2_000
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished report.
+
+    Attributes:
+        html: the page; lone surrogates are replaced, so that it can always be written as UTF-8.
+        n_cards: how many samples can be looked at in it, the worst first.
+        notes: what it had to leave out.
+    """
+
+    html: str
+    n_cards: int
+    notes: list[str]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return len(self.html.encode())
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the page, in one step."""
+        write_file(path, self.html.encode())
+
+
+def make_report(
+    audit: Audit,
+    *,
+    images: Any = None,
+    texts: Any = None,
+    rows: Any = None,
+    history: History | str | os.PathLike[str] | None = None,
+    title: str = "Label audit",
+    max_cards: int = MAX_CARDS,
+    thumbnail_size: int = SIDE,
+    max_image_bytes: int = MAX_BYTES,
+) -> Report:
+    """Make the report of an audit; `Audit.to_html` says what the arguments are."""
+    if max_cards < 1:
+        raise LabelAuditError(f"max_cards={max_cards} shows nothing; expected 1 or more")
+    if not 8 <= thumbnail_size <= 1024:
+        raise LabelAuditError(f"thumbnail_size={thumbnail_size} is out of range; expected 8 to 1024 pixels")
+    media = Media(audit.samples.index.to_numpy(), images, texts, rows)
+    positions = worst_first(audit, max_cards)
+    flagged = audit.samples["is_label_issue"].to_numpy(bool)
+    found = history_of(audit, history)
+    curves = None
+    if found is not None:
+        suggested = audit.codes("suggested_label")[positions]
+        curves = curves_of(found, positions, suggested, flagged, split=audit.info.get("split"))
+    thumbnails = make_thumbnails(media, positions, side=thumbnail_size, max_bytes=max_image_bytes)
+    data = _data(audit, positions, media, thumbnails, curves)
+    notes = _notes(audit, positions, thumbnails, curves)
+    html = _rendered(audit, data, title, notes)
+    return Report(html.encode("utf-8", "xmlcharrefreplace").decode(), len(positions), notes)
+
+
+def _data(audit: Audit, positions: Any, media: Media, thumbnails: Thumbnails, curves: Curves | None) -> dict[str, Any]:
+    samples = audit.samples
+    cards = sample_records(audit, positions, media=media, images=thumbnails.uris, curves=curves)
+    for card in cards:
+        if card["curve"] is not None:
+            del card["curve"]["epochs"]  # the same for all: learning.epochs
+    quality = samples["label_quality"].to_numpy(np.float64)
+    shown = samples.iloc[positions]
+    return {
+        "total": len(samples),
+        "cards": cards,
+        "card_x": charts.rounded(shown["variability"].to_numpy(), 4),
+        "card_y": charts.rounded(shown["confidence"].to_numpy(), 4),
+        "cuts": cut_table(quality, audit.summary["n_flagged"], audit.summary["estimated_errors"], audit.measured),
+        "histogram": charts.quality_histogram(quality),
+        "map": charts.data_map(samples),
+        "matrix": charts.noise_matrix(audit.noise_matrix),
+        "forgetting": charts.forgetting_histogram(samples),
+        "learning": None if curves is None else charts.learning_curves(curves),
+    }
+
+
+def _notes(audit: Audit, positions: Any, thumbnails: Thumbnails, curves: Curves | None) -> list[str]:
+    notes = [str(note) for note in audit.summary["notes"]]
+    if len(positions) < len(audit.samples):
+        notes.append(
+            f"Cards are shown for the {len(positions):,} most suspicious of {len(audit.samples):,} samples; charts and "
+            "counts are over all samples."
+        )
+    if curves is None:
+        notes.append("The history was not at hand, so there are no curves over the epochs; pass history=.")
+    if thumbnails.left_out:
+        notes.append(f"{thumbnails.left_out:,} images were left out to bound the file's size.")
+    if thumbnails.unreadable:
+        notes.append(f"{thumbnails.unreadable:,} images could not be read (first: {thumbnails.first_problem}).")
+    return notes
+
+
+def _rendered(audit: Audit, data: dict[str, Any], title: str, notes: list[str]) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("labelaudit.report", "static"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script, style, payload = bundled(*SCRIPTS), styles(*STYLES), json_for_script(data)
+    return environment.get_template("report.html.jinja").render(
+        title=title,
+        answer=answer_of(audit),
+        notes=notes,
+        n_cards=len(data["cards"]),
+        has_images=any(card["image"] for card in data["cards"]),
+        learning=data["learning"],
+        script=script,
+        style=style,
+        payload=payload,
+        policy=(
+            "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+            f"script-src {source_hash(script)}; style-src {source_hash(style)}"
+        ),
+        megabytes=f"{(len(payload) + len(script) + len(style) + 10_000) / 1e6:.1f}",
+        made_by=f"labelaudit {audit.info.get('labelaudit', '')}".strip(),
+    )

@@ -1,0 +1,56 @@
+"""Where an audit's history is: at hand, named, or still where it was."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from labelaudit.errors import LabelAuditError
+from labelaudit.history import History, open_history
+
+if TYPE_CHECKING:
+    from labelaudit.auditing.result import Audit
+
+
+def history_of(audit: Audit, named: Any = None) -> History | None:
+    """Return the history that an audit read; None where it is no longer there.
+
+    Args:
+        audit: the audit.
+        named: a history or its path, if the user says it.
+
+    Raises:
+        LabelAuditError: the history that was named cannot be read or is of other samples or labels.
+    """
+    if named is not None:
+        history = named if isinstance(named, History) else open_history(named)
+        if not _fits(audit, history):
+            raise LabelAuditError(
+                f"{history.path} is not the history of this audit: samples or labels differ. Audit it again, or leave "
+                "history= out"
+            )
+        return history
+    if audit.history is not None:
+        return audit.history
+    places = audit.info.get("history") or []
+    if not places or not all(os.path.isdir(place) for place in places):  # never fetched from elsewhere unasked
+        return None
+    try:
+        history = open_history(places)
+        return history if _fits(audit, history) else None
+    except (LabelAuditError, OSError):
+        return None
+
+
+def _fits(audit: Audit, history: History) -> bool:
+    split = audit.info.get("split")
+    if split not in history.splits:
+        return False
+    table = history.table(split)
+    return (
+        len(table) == len(audit.samples)
+        and np.array_equal(table.labels, audit.codes("given_label"))
+        and [str(one) for one in history.ids(split)] == [str(one) for one in audit.samples.index]
+    )

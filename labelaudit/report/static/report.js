@@ -1,0 +1,74 @@
+// The report: reads the data in the page and joins charts, filters and cards.
+import { sampleCard } from "./card.js";
+import { forgettingHistogram, learningCurves } from "./charts.js";
+import { movableCut } from "./cut.js";
+import { dataMap } from "./data_map.js";
+import { noiseMatrix } from "./matrix.js";
+import { counted, fillOptions, passing } from "./filters.js";
+import { sampleDialog } from "./dialog.js";
+
+const PAGE = 48;
+const data = JSON.parse(document.getElementById("data").textContent);
+const { cards } = data;
+for (const card of cards) if (card.curve) card.curve.epochs = data.learning.epochs;
+const points = cards.map((_, i) => [data.card_x[i] ?? 0, data.card_y[i] ?? 0]);
+const form = document.getElementById("filters");
+const grid = document.getElementById("grid");
+const more = document.getElementById("more");
+const state = { n: 0, shown: "flagged", given: "", suggested: "", region: "", id: "", order: "quality", box: null };
+let found = [];
+
+const open = sampleDialog(cards);
+fillOptions(form.given, cards.map((card) => card.given));
+fillOptions(form.suggested, cards.map((card) => card.suggested));
+const press = noiseMatrix(data.matrix, (given, truth) => choosePair(given, truth === given ? "" : truth));
+state.n = movableCut({ ...data, moved: (n) => { state.n = n; update(); } });
+if (!state.n) form.shown.value = "all";
+const map = dataMap(data.map, points, (box) => { state.box = box; update(); });
+if (data.learning) learningCurves(document.getElementById("learning"), data.learning);
+forgettingHistogram(document.getElementById("forgetting"), data.forgetting);
+
+function addCards() {
+  const from = grid.childElementCount;
+  const made = found.slice(from, from + PAGE).map((i) => sampleCard(cards[i], { open: () => open(i, found) }));
+  grid.append(...made);
+  const left = found.length - from - made.length;
+  more.hidden = left <= 0;
+  more.textContent = `Show ${Math.min(PAGE, left)} more of ${left.toLocaleString("en")}`;
+  return made;
+}
+
+function update() {
+  for (const field of ["shown", "given", "suggested", "region", "order", "id"]) state[field] = form.elements[field].value;
+  found = passing(cards, points, state);
+  document.getElementById("count").textContent = counted(found, cards, state, data.total);
+  grid.replaceChildren();
+  addCards();
+  const narrowed = state.given || state.suggested || state.region || state.box || state.id;
+  map?.highlight(narrowed ? found : []);
+  press(state.given, state.suggested);
+}
+
+// Show the samples of one pair of labels. A name that no card has still filters, to nothing.
+function choosePair(given, suggested) {
+  const again = state.given === given && state.suggested === suggested;
+  for (const [field, value] of [["given", again ? "" : given], ["suggested", again ? "" : suggested]]) {
+    const select = form.elements[field];
+    if (value && ![...select.options].some((option) => option.value === value)) select.add(new Option(value, value));
+    select.value = value;
+  }
+  update();
+}
+
+form.addEventListener("input", update);
+form.addEventListener("submit", (event) => event.preventDefault());
+form.addEventListener("reset", () => setTimeout(() => map.clear()));
+more.addEventListener("click", () => addCards()[0]?.querySelector("button")?.focus());
+for (const button of document.querySelectorAll("button[data-given]")) {
+  button.addEventListener("click", () => {
+    choosePair(button.dataset.given, button.dataset.suggested ?? "");
+    document.getElementById("samples").scrollIntoView();
+  });
+}
+update();
+document.documentElement.dataset.ready = "true";

@@ -1,0 +1,144 @@
+"""Small pictures of the samples, as data URIs."""
+
+from __future__ import annotations
+
+import base64
+import io
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from labelaudit.errors import LabelAuditError
+from labelaudit.report.media import Media
+
+Array = npt.NDArray[Any]
+SIDE = 96  # pixels
+MAX_BYTES = 16 * 2**20  # of all thumbnails of a report together
+LOSSLESS_SIDE = 32  # up to here PNG is smaller than WebP
+BATCH = 64
+
+
+@dataclass
+class Thumbnails:
+    """Thumbnails of some samples.
+
+    Attributes:
+        uris: one data URI per sample asked for, None where there is none.
+        unreadable: how many images could not be read.
+        first_problem: what was wrong with the first of them.
+        left_out: how many images were left out to bound the size.
+    """
+
+    uris: list[str | None]
+    unreadable: int = 0
+    first_problem: str = ""
+    left_out: int = 0
+
+
+def make_thumbnails(
+    media: Media, positions: Sequence[int], *, side: int = SIDE, max_bytes: int = MAX_BYTES
+) -> Thumbnails:
+    """Make thumbnails of samples, in the order given, until ``max_bytes`` are full."""
+    if media.images is None:
+        return Thumbnails([None] * len(positions))
+    scale = value_range(media.images)
+
+    def one(position: int) -> str | Exception | None:
+        try:
+            image = media.image(position)
+            return None if image is None else data_uri(image, side=side, scale=scale)
+        except (OSError, ValueError, TypeError, SyntaxError, Warning) as problem:  # Pillow's, for damaged files
+            return problem
+
+    made = Thumbnails([])
+    used = 0
+    with ThreadPoolExecutor(2) as pool:
+        for start in range(0, len(positions), BATCH):
+            if used > max_bytes:
+                made.left_out = len(positions) - start
+                made.uris += [None] * made.left_out
+                break
+            for found in pool.map(one, positions[start : start + BATCH]):
+                if isinstance(found, Exception):
+                    made.unreadable += 1
+                    made.first_problem = made.first_problem or str(found)
+                made.uris.append(found if isinstance(found, str) else None)
+                used += len(found) if isinstance(found, str) else 0
+    return made
+
+
+def data_uri(image: Any, *, side: int = SIDE, scale: tuple[float, float] | None = None) -> str:
+    """Return an image (path, bytes, array or PIL image) as a data URI of at most ``side`` pixels a side.
+
+    Raises:
+        LabelAuditError: it is no image.
+        OSError: the file is missing or damaged.
+    """
+    picture, kind = thumbnail(image, side=side, scale=scale)
+    return f"data:{kind};base64,{base64.b64encode(picture).decode()}"
+
+
+def thumbnail(image: Any, *, side: int = SIDE, scale: tuple[float, float] | None = None) -> tuple[bytes, str]:
+    """Return an image as the bytes of a small file, and their media type."""
+    from PIL import Image, ImageOps
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        if isinstance(image, Image.Image):
+            picture = image.copy()
+        elif hasattr(image, "__array__"):
+            picture = Image.fromarray(as_bytes(np.asarray(image), scale))
+        else:
+            source = io.BytesIO(image) if isinstance(image, (bytes, bytearray)) else image
+            picture = Image.open(source)
+            picture.draft("RGB", (2 * side, 2 * side))  # JPEG: decode at a fraction of the size
+        picture = ImageOps.exif_transpose(picture)
+        picture.thumbnail((side, side))
+        modes = ("L", "RGB", "RGBA")
+        if picture.mode not in modes:
+            picture = picture.convert("RGBA" if "A" in picture.getbands() or "transparency" in picture.info else "RGB")
+        sink = io.BytesIO()
+        if max(picture.size) <= LOSSLESS_SIDE:
+            picture.save(sink, "PNG", optimize=True)
+            return sink.getvalue(), "image/png"
+        picture.save(sink, "WEBP", quality=72, method=2)
+        return sink.getvalue(), "image/webp"
+
+
+def value_range(images: Any) -> tuple[float, float] | None:
+    """Return the smallest and largest value of an array of images; None for anything else."""
+    if hasattr(images, "detach"):
+        images = images.detach().cpu()
+    if isinstance(images, (list, tuple)) or not hasattr(images, "__array__") or hasattr(images, "iloc"):
+        return None
+    array = np.asarray(images)
+    some = array[:: max(len(array) // 500, 1)]
+    return (float(np.nanmin(some)), float(np.nanmax(some))) if some.size else None
+
+
+def as_bytes(image: Array, scale: tuple[float, float] | None = None) -> Array:
+    """Return an image as (H, W), (H, W, 3) or (H, W, 4) bytes.
+
+    Args:
+        image: (H, W), (H, W, C) or (C, H, W) with C of 1, 3 or 4. Bytes stay as they are, numbers in [0, 1] count
+            up to 255, others are stretched from the smallest to the largest.
+        scale: smallest and largest value, where they are of all images together.
+    """
+    if image.ndim == 3 and image.shape[0] in (1, 3, 4) and image.shape[2] not in (1, 3, 4):
+        image = np.moveaxis(image, 0, -1)
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[:, :, 0]
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (3, 4)) or not image.size:
+        raise LabelAuditError(f"an image has shape {image.shape}; expected (H, W), (H, W, C) or (C, H, W), C of 1, 3, 4")
+    low, high = scale or (float(np.nanmin(image)), float(np.nanmax(image)))
+    if image.dtype == np.uint8 and high > 1:
+        return np.ascontiguousarray(image)
+    if low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    spread = (np.nan_to_num(image.astype(np.float64)) - low) / ((high - low) or 1)
+    return np.ascontiguousarray(np.clip(spread * 255, 0, 255).astype(np.uint8))
