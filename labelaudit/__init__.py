@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from labelaudit.auditing import Audit, audit, load_audit, plant_mistakes
     from labelaudit.history import History, Recorder, history_from_arrays, open_history
     from labelaudit.relabeling import Relabelled, relabel, undo_relabel
-    from labelaudit.reviewing import DecisionLog, load_decisions, write_decisions
+    from labelaudit.reviewing import DecisionLog, Review, load_decisions, review, write_decisions
 
     __version__: str
 
@@ -28,6 +28,7 @@ __all__ = [
     "LabelAuditError",
     "Recorder",
     "Relabelled",
+    "Review",
     "__version__",
     "analyzers",
     "audit",
@@ -37,6 +38,7 @@ __all__ = [
     "open_history",
     "plant_mistakes",
     "relabel",
+    "review",
     "undo_relabel",
     "write_decisions",
 ]
@@ -48,6 +50,7 @@ _MODULE_OF = {
     "History": "labelaudit.history",
     "Recorder": "labelaudit.history",
     "Relabelled": "labelaudit.relabeling",
+    "Review": "labelaudit.reviewing",
     "audit": "labelaudit.auditing",
     "history_from_arrays": "labelaudit.history",
     "load_audit": "labelaudit.auditing",
@@ -55,6 +58,7 @@ _MODULE_OF = {
     "open_history": "labelaudit.history",
     "plant_mistakes": "labelaudit.auditing",
     "relabel": "labelaudit.relabeling",
+    "review": "labelaudit.reviewing",
     "undo_relabel": "labelaudit.relabeling",
     "write_decisions": "labelaudit.reviewing",
 }

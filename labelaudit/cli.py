@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from labelaudit.commands.relabel import add_relabel
+from labelaudit.commands.review import add_review
 from labelaudit.errors import LabelAuditError
-from labelaudit.relabeling.command import add_relabel
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_audit(commands)
     _add_info(commands)
     _add_demo(commands)
+    add_review(commands)
     add_relabel(commands)
     return parser
 

@@ -121,7 +121,7 @@ def _lookup(ids: Array, source: Any, what: str) -> Callable[[int], Any]:
     entries = source.iloc if hasattr(source, "iloc") else source
     if length == len(ids):
         return lambda position: entries[position]
-    if ids.dtype.kind in "iu" and len(ids) and 0 <= ids.min() and ids.max() < length:
+    if ids.dtype.kind in "iu" and len(ids) and ids.min() >= 0 and ids.max() < length:
         return lambda position: entries[int(ids[position])]
     raise LabelAuditError(
         f"{what}= has {length:,} entries, the audit has {len(ids):,} samples. Pass one per sample in dataset order, "

@@ -134,7 +134,9 @@ def as_bytes(image: Array, scale: tuple[float, float] | None = None) -> Array:
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[:, :, 0]
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (3, 4)) or not image.size:
-        raise LabelAuditError(f"an image has shape {image.shape}; expected (H, W), (H, W, C) or (C, H, W), C of 1, 3, 4")
+        raise LabelAuditError(
+            f"an image has shape {image.shape}; expected (H, W), (H, W, C) or (C, H, W), C of 1, 3, 4"
+        )
     low, high = scale or (float(np.nanmin(image)), float(np.nanmax(image)))
     if image.dtype == np.uint8 and high > 1:
         return np.ascontiguousarray(image)

@@ -2,5 +2,6 @@
 
 from labelaudit.reviewing.decision_log import DecisionLog
 from labelaudit.reviewing.decisions import load_decisions, write_decisions
+from labelaudit.reviewing.opening import Review, review
 
-__all__ = ["DecisionLog", "load_decisions", "write_decisions"]
+__all__ = ["DecisionLog", "Review", "load_decisions", "review", "write_decisions"]

@@ -54,7 +54,7 @@ class DecisionLog:
         if end < size:
             self._file.truncate(end)
         if end == 0:
-            self._write(_header(audit))
+            self._write(header_of(audit))
             sync_folder(self.path.parent)
 
     def _lock(self) -> None:
@@ -112,7 +112,8 @@ class DecisionLog:
         self._file.close()
 
 
-def _header(audit: Audit) -> dict[str, Any]:
+def header_of(audit: Audit) -> dict[str, Any]:
+    """Return the first line of a file of decisions: what they are bound to."""
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,

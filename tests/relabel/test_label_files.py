@@ -18,7 +18,10 @@ MakeAudit = Callable[..., Audit]
 
 
 def csv_lines(labels: list[str]) -> list[str]:
-    return [f'"{ident}",{i % 4}, "a ""quoted"", text" ,{label}' for i, (ident, label) in enumerate(zip(IDS, labels))]
+    return [
+        f'"{ident}",{i % 4}, "a ""quoted"", text" ,{label}'
+        for i, (ident, label) in enumerate(zip(IDS, labels, strict=True))
+    ]
 
 
 def names_of(labels: object) -> list[str]:
@@ -77,8 +80,8 @@ def test_json_records_and_pairs_keep_their_spacing(make_audit: MakeAudit, tmp_pa
     for kind in ("records", "pairs"):
         texts = []
         for labels in (GIVEN, TRUE):
-            rows = [{"id": one, "y": int(label), "x": "é"} for one, label in zip(IDS, labels)]
-            pairs = {one: int(label) for one, label in zip(IDS, labels)}
+            rows = [{"id": one, "y": int(label), "x": "é"} for one, label in zip(IDS, labels, strict=True)]
+            pairs = {one: int(label) for one, label in zip(IDS, labels, strict=True)}
             texts.append(json.dumps(rows if kind == "records" else pairs, indent=indent) + "\n")
         old, new = tmp_path / f"{kind}.json", tmp_path / f"{kind}-new.json"
         old.write_text(texts[0])
@@ -88,7 +91,7 @@ def test_json_records_and_pairs_keep_their_spacing(make_audit: MakeAudit, tmp_pa
 
 def test_json_lines_leave_other_lines_alone(make_audit: MakeAudit, tmp_path: Path) -> None:
     def lines(labels: list[str]) -> str:
-        rows = [f'{{"label":"{label}","id":"{one}","x":[1,2.50]}}' for one, label in zip(IDS, labels)]
+        rows = [f'{{"label":"{label}","id":"{one}","x":[1,2.50]}}' for one, label in zip(IDS, labels, strict=True)]
         rows[0] = rows[0].replace(":", " : ")
         return "\n".join(rows)
 
@@ -114,11 +117,11 @@ def test_labels_that_are_no_longer_those_audited_are_refused(make_audit: MakeAud
     found = make_audit(IDS)
     labels = names_of(GIVEN)
     labels[5] = "owl"
-    old.write_text("\n".join(["id,label", *(f"{one},{label}" for one, label in zip(IDS, labels))]))
+    old.write_text("\n".join(["id,label", *(f"{one},{label}" for one, label in zip(IDS, labels, strict=True))]))
     with pytest.raises(LabelAuditError, match=r"1 of 3 labels in column 'label' are not those audited .*img/005.png"):
         relabel(old, found, out=new)
     assert not new.exists()
-    old.write_text("\n".join(["id,label", *(f"{one},{label}" for one, label in zip(IDS, names_of(TRUE)))]))
+    old.write_text("\n".join(["id,label", *(f"{one},{label}" for one, label in zip(IDS, names_of(TRUE), strict=True))]))
     with pytest.raises(LabelAuditError, match="hold the new labels already"):
         relabel(old, found, out=new)
 
@@ -126,7 +129,7 @@ def test_labels_that_are_no_longer_those_audited_are_refused(make_audit: MakeAud
 def test_what_cannot_be_inferred_is_asked_for(make_audit: MakeAudit, tmp_path: Path) -> None:
     found = make_audit(IDS)
     path = tmp_path / "labels.csv"
-    rows = [f"{one},{one},{label},{label}" for one, label in zip(IDS, names_of(GIVEN))]
+    rows = [f"{one},{one},{label},{label}" for one, label in zip(IDS, names_of(GIVEN), strict=True)]
     path.write_text("\n".join(["one,two,three,four", *rows]))
     with pytest.raises(LabelAuditError, match="ids may be in column 'one', 'two'; say which with --id-column"):
         relabel(path, found, dry_run=True)

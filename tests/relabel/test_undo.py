@@ -43,7 +43,7 @@ labelaudit.relabel(sys.argv[1], sys.argv[2], in_place=True, undo_log=sys.argv[4]
 
 def label_file(place: Path) -> Path:
     path = place / "labels.csv"
-    path.write_text("id,label\n" + "\n".join(f"{one},{NAMES[label]}" for one, label in zip(IDS, GIVEN)))
+    path.write_text("id,label\n" + "\n".join(f"{one},{NAMES[label]}" for one, label in zip(IDS, GIVEN, strict=True)))
     return path
 
 
