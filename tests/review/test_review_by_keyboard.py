@@ -201,7 +201,7 @@ def test_lookalikes_and_disagreements(place: Place) -> None:
         assert "Ann: says" in page.inner_text(".rv-words")
         assert "Bo: keeps the label" in page.inner_text(".rv-words")
         picture(page, "disagreement-1440")
-        page.click(".rv-panel .rv-accept")
+        page.keyboard.press("a")
         page.wait_for_selector(".rv-single")
         assert page.locator("[data-disputed]").count() == 0
         assert problems == []

@@ -122,7 +122,7 @@ function outlook() {
   const { precision, precision_interval: range, n_next: n, next_wrong: wrong, next_interval: [low, high] } = view.estimate;
   const lines = [];
   if (precision !== null) lines.push(`Wrong among the flagged: about ${percent(precision)} (${percent(range[0])} to ${percent(range[1])})`);
-  const hold = `the next ${n} hold about ${Math.round(wrong)} wrong labels (${low} to ${high})`;
+  const hold = `the next ${n} hold about ${Math.round(wrong)} wrong label${Math.round(wrong) === 1 ? "" : "s"} (${low} to ${high})`;
   const stop = view.estimate.n_wrong + view.estimate.n_right >= 20 && wrong <= 0.05 * n;
   if (n) lines.push(stop ? `You may stop here: ${hold}.` : `${hold[0].toUpperCase()}${hold.slice(1)}.`);
   return element("div", { class: "rv-outlook", id: "rv-outlook" }, ...lines.map((line) => element("p", {}, line)));
@@ -201,7 +201,7 @@ function aside() {
   return element(
     "aside", { class: "rv-aside" },
     pairs.length ? element("h2", {}, "Look-alikes at once ", element("kbd", { "aria-hidden": "true" }, "l")) : null, element("ul", {}, ...pairs),
-    element("h2", {}, "Reviewers"), element("ul", {}, ...people),
+    people.length ? element("h2", {}, "Reviewers") : null, element("ul", {}, ...people),
     view.n_disputed ? element("button", { type: "button", "data-disputed": "", onclick: () => open({ kind: "disagreements" }) }, element("kbd", { "aria-hidden": "true" }, "d"), ` ${view.n_disputed} disagreement${view.n_disputed > 1 ? "s" : ""}`) : null,
     element("h2", {}, "Decisions"), element("p", { class: "rv-exports" }, ...exports),
   );
@@ -229,7 +229,7 @@ document.addEventListener("keydown", (event) => {
   else if (key === "Escape" && panel) close();
   else if (key === "l" && view.pairs.length) open({ kind: "lookalikes", ...view.pairs[0] });
   else if (key === "d" && view.n_disputed) open({ kind: "disagreements" });
-  else if (action && panel?.kind === "lookalikes") root.querySelector(`.rv-panel [data-action="${action}"]`).click();
+  else if (action && panel) root.querySelector(`.rv-panel [data-action="${action}"]`).click(); // disagreements: the first
   else if (action && !panel && view.sample && reviewer.trim()) act(view.sample, action);
   else return;
   event.preventDefault();
