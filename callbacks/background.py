@@ -8,14 +8,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
+from labelaudit.callbacks.chunk import Chunk
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import Recorder
 
-_CHUNK_BYTES = 1 << 20  # rows are handed over in chunks: waking the thread for every batch would cost more
+# Rows are handed over in chunks: waking the thread for every batch would cost more. Larger ones leave the caches, and
+# the last one of an epoch is waited for.
+_CHUNK_BYTES = 2 << 20
 
 
 class BackgroundRecorder:
@@ -23,7 +24,8 @@ class BackgroundRecorder:
 
     Args:
         recorder: is called from the writer thread only.
-        max_pending_mib: scores and labels that may wait to be written, in MiB; `add` blocks while there are more.
+        max_pending_mib: scores and labels that may wait to be reduced, in MiB; `add` waits where there are more. The
+            thread itself needs about four times a chunk (2 MiB), and keeps the columns of the open epoch.
         on_error: "raise" stops training at the next `check()`, "warn" lets it go on without recording.
     """
 
@@ -32,9 +34,10 @@ class BackgroundRecorder:
         self._limit = int(max_pending_mib * (1 << 20))
         self._chunk_limit = min(_CHUNK_BYTES, self._limit // 4)
         self._on_error = on_error
-        self._chunks: dict[str, _Chunk] = {}
-        self._tasks: deque[tuple[int, Callable[[], Any]]] = deque()
-        self._pending = 0
+        self._chunks: dict[str, Chunk] = {}  # being filled, by split
+        self._spare: list[Chunk] = []
+        self._held = 0  # bytes of all chunks there are
+        self._tasks: deque[Callable[[], Any]] = deque()
         self._changed = threading.Condition()
         self._error: Exception | None = None
         self._reported = False
@@ -44,20 +47,25 @@ class BackgroundRecorder:
 
     def add(self, ids: Any, scores: Tensor, labels: Tensor, *, split: str) -> None:
         """Record a batch: ids (n,), scores (n,) or (n, classes), labels (n,). The tensors may change afterwards."""
-        chunk = self._chunks.setdefault(split, _Chunk())
-        chunk.add(ids, scores, labels)
-        if chunk.n_bytes >= self._chunk_limit:
+        if self._error is not None:
+            return
+        chunk = self._chunks.get(split)
+        if chunk is None or not chunk.takes(scores, labels):
             self._hand_over(split)
+            chunk = self._chunks[split] = self._new_chunk(scores, labels)
+        chunk.add(ids, scores, labels)
 
     def end_epoch(self, epoch: int, *, split: str) -> None:
         """Write the split's epoch, once everything before is done."""
         self._hand_over(split)
-        self._put(0, lambda: self._recorder.end_epoch(epoch, split=split))
+        self._put(lambda: self._recorder.end_epoch(epoch, split=split))
 
     def discard_epoch(self, *, split: str) -> None:
         """Forget the rows of an epoch that will not be finished."""
-        self._chunks.pop(split, None)
-        self._put(0, lambda: self._recorder.discard_epoch(split=split))
+        chunk = self._chunks.pop(split, None)
+        if chunk is not None:
+            self._recycle(chunk)
+        self._put(lambda: self._recorder.discard_epoch(split=split))
 
     def wait(self) -> None:
         """Return when everything handed over is on disk."""
@@ -66,7 +74,7 @@ class BackgroundRecorder:
 
     def close(self, *, finished: bool) -> None:
         """Write what is left, mark the history, and end the thread."""
-        self._put(0, lambda: self._recorder.close(finished=finished))
+        self._put(lambda: self._recorder.close(finished=finished))
         self.wait()
         with self._changed:
             self._stopped = True
@@ -94,18 +102,49 @@ class BackgroundRecorder:
             " happens, pass on_error='warn'"
         ) from error
 
+    def _new_chunk(self, scores: Tensor, labels: Tensor) -> Chunk:
+        """A chunk that takes this batch, once the bound on memory allows it."""
+        n_bytes = Chunk.size_for(scores, labels, self._chunk_limit)
+        with self._changed:
+            while True:
+                spare = self._fitting_spare(scores, labels)
+                if spare is not None:
+                    return spare
+                if self._held + n_bytes <= self._limit or not self._tasks:
+                    break
+                self._changed.wait()
+            self._held += n_bytes
+        return Chunk(scores, labels, n_bytes)
+
+    def _fitting_spare(self, scores: Tensor, labels: Tensor) -> Chunk | None:
+        while self._spare:
+            spare = self._spare.pop()
+            if spare.takes(scores, labels):
+                return spare
+            self._held -= spare.n_bytes
+        return None
+
+    def _recycle(self, chunk: Chunk) -> None:
+        chunk.clear()
+        with self._changed:
+            self._spare.append(chunk)
+            self._changed.notify_all()
+
     def _hand_over(self, split: str) -> None:
         chunk = self._chunks.pop(split, None)
-        if chunk is None:
-            return
-        chunk.seal()
-        self._put(chunk.n_bytes, lambda: self._recorder.record(*chunk.arrays(), split=split))
+        if chunk is not None:
+            chunk.seal()
+            self._put(lambda: self._record(chunk, split))
 
-    def _put(self, n_bytes: int, task: Callable[[], Any]) -> None:
+    def _record(self, chunk: Chunk, split: str) -> None:
+        try:
+            self._recorder.record(*chunk.arrays(), split=split)
+        finally:
+            self._recycle(chunk)
+
+    def _put(self, task: Callable[[], Any]) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: not self._pending or self._pending + n_bytes <= self._limit)
-            self._pending += n_bytes
-            self._tasks.append((n_bytes, task))
+            self._tasks.append(task)
             self._changed.notify_all()
 
     def _work(self) -> None:
@@ -114,7 +153,7 @@ class BackgroundRecorder:
                 self._changed.wait_for(lambda: self._tasks or self._stopped)
                 if not self._tasks:
                     return
-                n_bytes, task = self._tasks[0]
+                task = self._tasks[0]
             try:
                 if self._error is None:
                     task()
@@ -123,68 +162,4 @@ class BackgroundRecorder:
             del task
             with self._changed:
                 self._tasks.popleft()
-                self._pending -= n_bytes
                 self._changed.notify_all()
-
-
-class _Chunk:
-    """Batches on their way to the writer."""
-
-    def __init__(self) -> None:
-        self.n_bytes = 0
-        self._ids: list[Any] = []
-        self._scores: list[Tensor] = []
-        self._labels: list[Tensor] = []
-        self._device: torch.device | None = None
-        self._copied: torch.cuda.Event | None = None
-
-    def add(self, ids: Any, scores: Tensor, labels: Tensor) -> None:
-        self._ids.append(_to_host(ids) if isinstance(ids, Tensor) else ids)
-        self._scores.append(_to_host(scores))
-        self._labels.append(_to_host(labels))
-        self.n_bytes += scores.nbytes + labels.nbytes
-        if scores.is_cuda:
-            self._device = scores.device
-
-    def seal(self) -> None:
-        """Mark the point on the device's stream where all copies are done."""
-        if self._device is not None:
-            self._copied = torch.cuda.current_stream(self._device).record_event()
-
-    def arrays(self) -> tuple[Any, Any, Any]:
-        """ids, scores, labels as arrays. Only the writer thread calls this: it waits for the device."""
-        if self._copied is not None:
-            self._copied.synchronize()
-        ids = np.concatenate([np.asarray(part).reshape(-1) for part in self._ids])
-        return ids, _numbers(torch.cat(self._scores)), _whole_numbers(torch.cat(self._labels))
-
-
-def _to_host(tensor: Tensor) -> Tensor:
-    """A copy that later in-place changes don't reach, made without waiting for the device.
-
-    From CUDA it goes to pinned memory in stream order; from other devices the writer thread fetches it.
-    """
-    tensor = tensor.detach()
-    if tensor.is_cuda:
-        host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-        return host.copy_(tensor, non_blocking=True)
-    return tensor.clone()
-
-
-def _numbers(tensor: Tensor) -> Any:
-    tensor = tensor.cpu()
-    return (tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor).numpy()
-
-
-def _whole_numbers(labels: Tensor) -> Any:
-    """Labels (n,) as integers; a binary loss has them as floats of shape (n,) or (n, 1)."""
-    array = _numbers(labels).reshape(len(labels))
-    if array.dtype.kind != "f":
-        return array
-    whole = array.astype(np.int64)
-    if not np.array_equal(whole, array):
-        raise LabelAuditError(
-            f"labels are mixed: {array[whole != array][0]:.4g} is no class. Mixup and CutMix change the labels;"
-            " pass where the batch holds the given ones, labels='key' or labels=lambda outputs, batch: batch[1]"
-        )
-    return whole

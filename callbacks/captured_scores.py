@@ -49,7 +49,10 @@ class _Slots:
         self.first = self.last = None
 
     def __iter__(self) -> Iterator[Any]:
-        return (value for value in (self.first, self.last) if value is not None)
+        if self.first is not None:
+            yield self.first
+            if self.last is not None:
+                yield self.last
 
 
 class CapturedScores:
@@ -94,8 +97,10 @@ class CapturedScores:
 
     def end_step(self) -> None:
         """The step's own part ends, backward begins. A step that is repeated on the same batch begins anew."""
-        self._closed = self._caught() or self._closed
-        self._clear()
+        caught = self._caught()
+        if caught is not None:
+            self._closed = caught
+            self._clear()
 
     def take(self, outputs: Any, batch: Any, n: int) -> tuple[Tensor, Tensor]:
         """Scores and labels of the step that ended, for a batch of n samples.
@@ -119,8 +124,10 @@ class CapturedScores:
             slots.clear()
 
     def _caught(self) -> tuple[list[Any], list[Any]] | None:
-        losses, forwards = [*self._named_losses, *self._losses], list(self._forward)
-        return (losses, forwards) if losses or forwards else None
+        named, ends, forward = self._named_losses, self._losses, self._forward
+        if named.first is None and ends.first is None and forward.first is None:
+            return None
+        return [*named, *ends], [*forward]
 
     def _watcher(self, slots: _Slots) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def watch(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -204,9 +204,11 @@ class PredictionRecorder(_Callback):
         return BackgroundRecorder(recorder, max_pending_mib=self._max_pending_mib, on_error=self._on_error)
 
     def _begin(self, split: str, trainer: Any) -> None:
-        due = trainer.current_epoch % self._every_n_epochs == 0
-        if self._writer is not None and split in self._splits and due and not trainer.sanity_checking:
-            self._open[split] = trainer.current_epoch
+        if self._writer is None or split not in self._splits or trainer.sanity_checking:
+            return
+        epoch = trainer.current_epoch
+        if epoch % self._every_n_epochs == 0:
+            self._open[split] = epoch
             self._captured.begin()
 
     def _commit(self, split: str, outputs: Any, batch: Any) -> None:

@@ -15,7 +15,7 @@ from torch.utils.data._utils.pin_memory import pin_memory
 from labelaudit.errors import LabelAuditError
 
 Ids = NDArray[Any]  # (n,) integers, or whatever a sampler draws
-_IN_FLIGHT = 4  # batches between the loader and the step: the current one and what the loop prefetches
+_IN_FLIGHT = 4  # batches between the loader and the step: what the loop prefetches
 
 
 class Tagged:
@@ -74,48 +74,85 @@ class TaggingCollate:
 
 
 class _PlainIterator:
-    """Hands out the user's batches and remembers the ids of the last few."""
+    """A loader's own iterator, that hands out the user's batches and remembers the ids of the last few unused ones."""
 
-    def __init__(self, tagged: Iterator[Tagged]) -> None:
-        self._tagged = tagged
-        self.in_flight: deque[tuple[Any, Ids]] = deque(maxlen=_IN_FLIGHT)
+    def __init__(self, tagged: Any, notes: _Notes) -> None:
+        self._tagged, self._notes = tagged, notes
+        self.unused: deque[tuple[Any, Ids]] = deque(maxlen=_IN_FLIGHT)
+        notes.iterators.add(self)
 
     def __iter__(self) -> _PlainIterator:
         return self
 
     def __next__(self) -> Any:
         tagged = next(self._tagged)
-        self.in_flight.append((tagged.data, tagged.ids))
+        self.unused.append((tagged.data, tagged.ids))
+        self._notes.made += 1
+        self._notes.newest = self.unused
         return tagged.data
 
     def __len__(self) -> int:
-        return len(self._tagged)  # type: ignore[arg-type]
+        return len(self._tagged)
 
     def __getattr__(self, name: str) -> Any:
         if name == "_tagged":
             raise AttributeError(name)
         return getattr(self._tagged, name)
 
+    # whoever shuts the workers down asks isinstance()
+    __class__: Any = property(lambda self: self._tagged.__class__)
+
+
+class _Notes:
+    """What a loader's iterators have made: how many batches, and which of them nobody has used yet."""
+
+    def __init__(self) -> None:
+        self.iterators: weakref.WeakSet[_PlainIterator] = weakref.WeakSet()
+        self.made = 0
+        self.newest: deque[tuple[Any, Ids]] | None = None
+
+    def take(self, batch: Any) -> Ids | None:
+        for iterator in self.iterators:
+            for place, (made, ids) in enumerate(iterator.unused):
+                if made is batch:
+                    for _ in range(place + 1):  # older ones will not come any more
+                        iterator.unused.popleft()
+                    return ids
+        return None
+
 
 class FollowedLoader:
     """Mixed into a copy of the user's loader: the same batches in the same order, and `ids_of` for each of them."""
 
-    _labelaudit_iterators: weakref.WeakSet[_PlainIterator]
+    _labelaudit_notes: _Notes
 
-    def __iter__(self) -> _PlainIterator:
-        iterator = _PlainIterator(super().__iter__())  # type: ignore[misc]
-        self._labelaudit_iterators.add(iterator)
-        return iterator
+    def _get_iterator(self) -> Any:
+        return _PlainIterator(super()._get_iterator(), self._labelaudit_notes)  # type: ignore[misc]
+
+    def __iter__(self) -> Any:
+        iterator = super().__iter__()  # type: ignore[misc]
+        if type(iterator) is _PlainIterator:
+            return iterator
+        return self._labelaudit_changed(iterator)
+
+    def _labelaudit_changed(self, iterator: Iterator[Any]) -> Iterator[Any]:
+        """Batches of a loader whose own `__iter__` changes them: still known if it makes one of one."""
+        notes = self._labelaudit_notes
+        one_of_one = True
+        while True:
+            before = notes.made
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            one_of_one = one_of_one and notes.made == before + 1
+            if one_of_one and notes.newest is not None:
+                notes.newest[-1] = batch, notes.newest[-1][1]
+            yield batch
 
     def ids_of(self, batch: Any) -> Ids | None:
         """Positions of the samples of the batch to be used next, (n,); None if this loader did not make it."""
-        for iterator in self._labelaudit_iterators:
-            for made, ids in iterator.in_flight:
-                if made is batch:
-                    while iterator.in_flight[0][0] is not batch:  # used long ago
-                        iterator.in_flight.popleft()
-                    return ids
-        return None
+        return self._labelaudit_notes.take(batch)
 
 
 def follow(loader: Any) -> Any:
@@ -139,7 +176,7 @@ def follow(loader: Any) -> Any:
         dataset=TaggingDataset(loader.dataset),
         collate_fn=TaggingCollate(loader.collate_fn),
         _iterator=None,
-        _labelaudit_iterators=weakref.WeakSet(),
+        _labelaudit_notes=_Notes(),
     )
     return copy
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
@@ -20,19 +21,26 @@ class Found:
 
     def __init__(self, outputs: Any, batch: Any, n: int, losses: list[Any], forwards: list[Any]) -> None:
         self.outputs, self.batch, self.n = outputs, batch, n
+        only_loss = isinstance(outputs, Tensor) or (type(outputs) is dict and [*outputs] == ["loss"])
+        self._said = None if only_loss else outputs
         self.losses = losses
-        self.forwards = [found for found in map(_tensor_of, forwards) if _are_scores(found, n)]
+        self._forwards = forwards
+
+    @cached_property
+    def forwards(self) -> list[Tensor]:
+        """What the forward pass gave that can be scores."""
+        return [found for found in map(_tensor_of, self._forwards) if _are_scores(found, self.n)]
 
     def scores(self, pick: Pick | None, named: bool) -> Tensor:
         """The scores; `named`: `pick` is a submodule, and `forwards` are its outputs."""
         if pick is not None:
             return self._picked("scores", pick, self.forwards if named else [])
-        for key in SCORE_KEYS:
-            value = _get(self.outputs, key)
+        for key in SCORE_KEYS if self._said is not None else ():
+            value = _get(self._said, key)
             if _are_scores(value, self.n):
                 return _as_tensor(value)
-        inputs = [input for input, _ in self.losses]
-        for candidates in (inputs, self.forwards):
+        for get in (self._inputs, lambda: self.forwards):
+            candidates = get()
             if candidates and all(candidate is candidates[0] for candidate in candidates):
                 if _are_scores(candidates[0], self.n):
                     return _as_tensor(candidates[0])
@@ -44,8 +52,8 @@ class Found:
         """The labels."""
         if pick is not None:
             return self._picked("labels", pick, [])
-        for key in LABEL_KEYS:
-            value = _get(self.outputs, key)
+        for key in LABEL_KEYS if self._said is not None else ():
+            value = _get(self._said, key)
             if _are_labels(value, self.n):
                 return _as_tensor(value)
         targets = [target for _, target in self.losses]
@@ -55,6 +63,9 @@ class Found:
         if len(in_batch) == 1:
             return in_batch[0]
         raise self._unknown("labels", "targets")
+
+    def _inputs(self) -> list[Any]:
+        return [input for input, _ in self.losses]
 
     def _labels_in_batch(self) -> list[Tensor]:
         batch = self.batch

@@ -24,7 +24,7 @@ class TrainerIds:
         self._id_key = id_key
         self._unwind = unwind_subsets
         self._patches: list[Patch] = []
-        self._loaders: dict[str, list[tuple[Any, Positions]]] = {}
+        self._loaders: dict[str, _Split] = {}
         self._ids: Any = None
 
     def attach(self, trainer: Any, splits: Sequence[str]) -> None:
@@ -36,17 +36,20 @@ class TrainerIds:
         def process(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
             def process_dataloader(loader: Any) -> Any:
                 loader = original(loader)
-                if self._id_key is None and split_now() in splits:
+                split = split_now()
+                if self._id_key is None and split in splits:
                     loader = follow(loader)
-                    positions = Positions(loader, unwind=self._unwind)
-                    self._loaders.setdefault(split_now(), []).append((loader, positions))
+                    epoch = trainer.current_epoch
+                    if split not in self._loaders or self._loaders[split].epoch != epoch:  # or they were reloaded
+                        self._loaders[split] = _Split(epoch)
+                    self._loaders[split].add(loader, Positions(loader, unwind=self._unwind))
                 return loader
 
             return process_dataloader
 
         def convert(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
             def convert_input(batch: Any) -> Any:
-                self._ids = self._find(batch, split_now())
+                self._ids = self._find(batch)
                 return original(batch)
 
             return convert_input
@@ -86,29 +89,39 @@ class TrainerIds:
         """Samples in each split's dataset; None where ids come from the batch."""
         if self._id_key is not None:
             return None
-        return {split: self._offsets(split)[-1] for split in self._loaders}
+        return {split: loaders.n_samples for split, loaders in self._loaders.items()}
 
-    def _offsets(self, split: str) -> list[int]:
-        """Where each loader's samples begin when a split has several loaders, and where the last one's end."""
-        lengths = [positions.n_samples or 0 for _, positions in self._loaders.get(split, [])]
-        return [0, *np.cumsum(lengths).tolist()]
-
-    def _find(self, batch: Any, split: str) -> Any:
+    def _find(self, batch: Any) -> Any:
         if self._id_key is not None:
             return _under_key(batch, self._id_key)
-        ids = self._find_one(batch, split)
+        ids = self._find_one(batch)
         if ids is None and isinstance(batch, (Mapping, list, tuple)):  # one batch from each of several loaders
             parts = batch.values() if isinstance(batch, Mapping) else batch
-            found = [part for part in (self._find_one(part, split) for part in parts) if part is not None]
+            found = [part for part in (self._find_one(part) for part in parts) if part is not None]
             ids = np.concatenate(found) if found else None
         return ids
 
-    def _find_one(self, batch: Any, split: str) -> Ids | None:
-        for (loader, positions), offset in zip(self._loaders.get(split, []), self._offsets(split), strict=False):
-            ids = loader.ids_of(batch)
-            if ids is not None:
-                return positions(ids) + offset if offset else positions(ids)
+    def _find_one(self, batch: Any) -> Ids | None:
+        for split in self._loaders.values():
+            for loader, positions, offset in split.loaders:
+                ids = loader.ids_of(batch)
+                if ids is not None:
+                    return positions(ids) + offset if offset else positions(ids)
         return None
+
+
+class _Split:
+    """The loaders of a split since some epoch. Where there are several, the next one's samples are counted on."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.loaders: list[tuple[Any, Positions, int]] = []
+        self.n_samples = 0
+
+    def add(self, loader: Any, positions: Positions) -> None:
+        """The next loader."""
+        self.loaders.append((loader, positions, self.n_samples))
+        self.n_samples += positions.n_samples or 0
 
 
 def _under_key(batch: Any, key: str | int) -> Any:

@@ -57,6 +57,10 @@ def _add_audit(commands: Any) -> None:
     )
     sub.add_argument("--out", metavar="DIR", help="write the audit into this folder")
     sub.add_argument("--csv", metavar="FILE", help="write the flagged samples, the worst first")
+    sub.add_argument("--html", metavar="FILE", help="write the report: one file that opens in any browser")
+    sub.add_argument(
+        "--images", metavar="DIR", help="folder that the sample ids are files in, or an .npy array of images"
+    )
     sub.add_argument("--top", type=int, default=10, metavar="N", help="print this many samples (default 10)")
     sub.add_argument("--split", help='which split to audit (default "train")')
     sub.add_argument("--epochs", type=_epoch_range, metavar="FROM:TO", help="read only these epochs, TO not included")
@@ -97,6 +101,8 @@ def _audit(arguments: argparse.Namespace) -> int:
     from labelaudit.auditing import audit
     from labelaudit.history import open_history
 
+    if arguments.images and not arguments.html:
+        raise LabelAuditError("--images is for the report; add --html report.html")
     history = open_history(arguments.history)
     epochs = None
     if arguments.epochs is not None:
@@ -114,9 +120,11 @@ def _audit(arguments: argparse.Namespace) -> int:
         found.save(arguments.out)
     if arguments.csv:
         found.to_csv(arguments.csv, issues_only=True)
+    report = None if not arguments.html else found.to_html(arguments.html, images=_images(arguments.images))
     if arguments.json:
         measured = None if found.measured is None else found.measured.to_dict()
-        print(json.dumps({**found.summary, "measured": measured, "out": arguments.out, "csv": arguments.csv}))
+        places = {"out": arguments.out, "csv": arguments.csv, "html": arguments.html}
+        print(json.dumps({**found.summary, "measured": measured, **places}))
         return 0
     print(found.summary)
     if arguments.top > 0 and len(found.issues):
@@ -126,7 +134,21 @@ def _audit(arguments: argparse.Namespace) -> int:
     for what, place in (("Audit", arguments.out), ("Flagged samples (CSV)", arguments.csv)):
         if place:
             print(f"{what}: {place}")
+    if report is not None:
+        print(f"Report: {arguments.html} ({report.size / 1e6:.1f} MB, {report.n_cards:,} samples to look at)")
     return 0
+
+
+def _images(place: str | None) -> Any:
+    """Return what --images names: a folder, or an array from a file."""
+    if place is None or not place.endswith(".npy"):
+        return place
+    import numpy as np
+
+    try:
+        return np.load(place, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as problem:
+        raise LabelAuditError(f"{place} cannot be read as a NumPy array without pickles: {problem}") from None
 
 
 def _info(arguments: argparse.Namespace) -> int:

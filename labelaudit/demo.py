@@ -32,6 +32,7 @@ class DemoResult:
     history: str
     audit: str
     csv: str
+    html: str
     summary: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -49,6 +50,7 @@ class DemoResult:
             f"  F1 at the true number {self.f1_at_n:.3f}, average precision {self.average_precision:.3f}\n"
             f"  right label suggested for {self.correction_accuracy:.1%} of the mistakes found\n"
             f"History: {self.history}\nAudit: {self.audit}\nFlagged samples (CSV): {self.csv}\n"
+            f"Report: {self.html}\n"
             f"Done in {self.seconds:.0f} s. Next: labelaudit audit {self.history}"
         )
 
@@ -65,7 +67,7 @@ def run_demo(
     """Train a small network on scikit-learn's digits with planted mistakes and audit the history.
 
     Args:
-        out: folder for history, audit and CSV; an earlier demo there is replaced.
+        out: folder for history, audit, CSV and report; an earlier demo there is replaced.
         kind: "symmetric", "pair" or "confusion", see `plant_mistakes`.
         fraction: share of the labels to make wrong.
         epochs: epochs to train.
@@ -102,6 +104,7 @@ def run_demo(
     found = audit(history)
     found.save(Path(out) / "audit")
     found.to_csv(Path(out) / "issues.csv", issues_only=True)
+    found.to_html(Path(out) / "report.html", images=digits.images, title="Digits with planted mistakes")
     measured = found.measured
     assert measured is not None  # mistakes were planted above
     return DemoResult(
@@ -117,5 +120,6 @@ def run_demo(
         history=str(history),
         audit=str(Path(out) / "audit"),
         csv=str(Path(out) / "issues.csv"),
+        html=str(Path(out) / "report.html"),
         summary=str(found.summary),
     )

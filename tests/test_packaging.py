@@ -29,6 +29,12 @@ def source_files() -> set[str]:
     return {path.as_posix() for path in files}
 
 
+def static_files() -> set[str]:
+    """What the report's pages are made of."""
+    folder = ROOT / "labelaudit" / "report" / "static"
+    return {path.relative_to(ROOT).as_posix() for path in folder.iterdir()}
+
+
 def run(*command: object, cwd: Path, **environment: str) -> str:
     done = subprocess.run(
         [str(part) for part in command],
@@ -73,7 +79,7 @@ def test_wheel_holds_every_module_once_as_a_real_file(dist: Path) -> None:
         names = Counter(info.filename for info in archive.infolist() if ".dist-info/" not in info.filename)
         links = [info.filename for info in archive.infolist() if stat.S_ISLNK(info.external_attr >> 16)]
         metadata = [name for name in archive.namelist() if name.endswith("licenses/LICENSE")]
-    assert names == Counter(source_files() | {"labelaudit/py.typed"})
+    assert names == Counter(source_files() | static_files() | {"labelaudit/py.typed"})
     assert links == []
     assert len(metadata) == 1
 

@@ -25,6 +25,9 @@ To compute several at once in one pass, stream their `Accumulator` classes toget
 
 from labelaudit.analyzers.accumulator import Accumulator, accumulate, tabulate
 from labelaudit.analyzers.centred_loss import centred_loss
+from labelaudit.analyzers.class_health import class_health, class_pair_health, label_health
+from labelaudit.analyzers.class_level import confident_joint, noise_matrix
+from labelaudit.analyzers.cleanlab_filters import find_label_issues
 from labelaudit.analyzers.cleanlab_scores import confidence_weighted_entropy, normalized_margin, self_confidence
 from labelaudit.analyzers.consensus import Consensus, bald, consensus, mean_probability_margin, runner_up
 from labelaudit.analyzers.correctness import Correctness, correctness, wrong_events
@@ -50,8 +53,11 @@ from labelaudit.analyzers.learning import (
     presentations_to_learn,
 )
 from labelaudit.analyzers.loss import Loss, MovingLoss, ema_loss, last_loss, loss_variance, max_loss, mean_loss
+from labelaudit.analyzers.loss_curves import loss_cluster, loss_curves
 from labelaudit.analyzers.margin import Margin, aum, data_error_potential, margin_probability
 from labelaudit.analyzers.mistakenness import Mistakenness, last_mistakenness, mistakenness, mistakenness_logits
+from labelaudit.analyzers.slices import slices
+from labelaudit.analyzers.trend import Trend, confidence_slope, mann_kendall
 from labelaudit.analyzers.votes import Votes, disagreement, plurality_other, prediction_entropy, prediction_flips, vote
 from labelaudit.analyzers.worked_example import worked_example
 
@@ -66,25 +72,32 @@ __all__ = [
     "Mistakenness",
     "MovingLoss",
     "SecondSplit",
+    "Trend",
     "Votes",
     "accumulate",
     "aleatoric",
     "aum",
     "bald",
     "centred_loss",
+    "class_health",
+    "class_pair_health",
     "confidence",
+    "confidence_slope",
     "confidence_weighted_entropy",
+    "confident_joint",
     "consensus",
     "correctness",
     "data_error_potential",
     "disagreement",
     "el2n",
     "ema_loss",
+    "find_label_issues",
     "first_learned_epoch",
     "forgetting_events",
     "forgetting_log",
     "forgotten_for_good",
     "hardness",
+    "label_health",
     "last_entropy",
     "last_forgotten_as",
     "last_forgotten_epoch",
@@ -92,7 +105,10 @@ __all__ = [
     "last_mistakenness",
     "learned_for_good",
     "learning_events",
+    "loss_cluster",
+    "loss_curves",
     "loss_variance",
+    "mann_kendall",
     "margin_probability",
     "max_loss",
     "mean_correct_epoch",
@@ -102,6 +118,7 @@ __all__ = [
     "mistakenness",
     "mistakenness_logits",
     "never_learned",
+    "noise_matrix",
     "normalized_margin",
     "plurality_other",
     "prediction_entropy",
@@ -112,6 +129,7 @@ __all__ = [
     "second_half_forgetting",
     "self_confidence",
     "signed_entropy",
+    "slices",
     "tabulate",
     "threshold_closeness",
     "variability",

@@ -83,10 +83,10 @@ def accumulate(
         progress: show a progress bar on standard error.
 
     Raises:
-        LabelAuditError: the scores of some samples are NaN, or no run recorded an epoch named.
+        LabelAuditError: the scores of some samples are NaN, or no run recorded the split or an epoch named.
     """
-    wanted = None if epochs is None else _known_epochs(history, split, epochs)
     n, n_classes = len(history.table(split)), history.n_classes
+    wanted = None if epochs is None else _known_epochs(history, split, epochs)
     states = [kind(n, n_classes) for kind in kinds]
     run = None
     for block in _shown(history.blocks(split, wanted), progress):

@@ -25,7 +25,7 @@ class Consensus(Accumulator):
     """Mean probabilities and mean entropy. 4 K + 16 bytes a sample; 72 for summaries of more than 32 classes.
 
     Attributes:
-        mean: the mean probabilities, as `mean_scores.AllClasses` or, for those summaries, `LikeliestClasses`.
+        means: the mean probabilities, as `mean_scores.AllClasses` or, for those summaries, `LikeliestClasses`.
     """
 
     columns: ClassVar[tuple[str, ...]] = (
@@ -51,20 +51,25 @@ class Consensus(Accumulator):
 
     def start(self) -> None:
         """Make the arrays; those of the mean wait for the first block, which tells scores from summaries."""
-        self.mean: MeanScores | None = None
+        self._means: MeanScores | None = None
         self.entropy = np.zeros(self.n)
 
     def update(self, block: Block) -> None:
         """Add an epoch's block."""
-        if self.mean is None:
+        if self._means is None:
             few = self.n_classes <= KEEP_SCORES_UP_TO or not isinstance(block.frame, SummaryFrame)
-            self.mean = (AllClasses if few else LikeliestClasses)(self.n, self.n_classes)
-        self.mean.add(block)
+            self._means = (AllClasses if few else LikeliestClasses)(self.n, self.n_classes)
+        self._means.add(block)
         self.entropy[block.rows] += block.frame.entropy
+
+    @property
+    def means(self) -> MeanScores:
+        """The mean probabilities; of no epoch at all before the first block."""
+        return LikeliestClasses(self.n, self.n_classes) if self._means is None else self._means
 
     def result(self) -> dict[str, Array]:
         """Return every column."""
-        mean = AllClasses(self.n, self.n_classes) if self.mean is None else self.mean
+        mean = self.means
         given, other, p_other, entropy = mean.summary()
         margin = given - p_other
         right = (margin > 0) | ((margin == 0) & (mean.labels < other))

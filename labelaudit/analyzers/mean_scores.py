@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from labelaudit.history.blocks import Block
 from labelaudit.history.encode import smallest_int
+from labelaudit.history.part import Rows
 
 Array = npt.NDArray[Any]
 SLOTS = 8  # other classes followed per sample where not all are
@@ -28,51 +30,58 @@ class MeanScores(Protocol):
     """The mean probabilities of n samples.
 
     Attributes:
-        seen: (n,) number of epochs averaged over.
+        seen: (n,) number of epochs averaged over, or the sum of their weights.
         labels: (n,) given labels, -1 where no epoch saw the sample.
     """
 
-    seen: Array
     labels: Array
 
-    def add(self, block: Block) -> None:
-        """Add an epoch's block."""
+    @property
+    def seen(self) -> Array:
+        """Sum of the weights."""
+
+    def add(self, block: Block, weight: float = 1.0) -> None:
+        """Add an epoch's block, with the weight of that epoch in the mean."""
 
     def summary(self) -> MeanSummary:
         """What most statistics need."""
 
-    def block(self, low: int, high: int) -> Array:
-        """Mean probabilities of the samples in [low, high), (K, high - low)."""
+    def of(self, rows: Rows) -> Array:
+        """Mean probabilities of some of the samples, (K, m)."""
 
 
 class AllClasses:
     """The mean probabilities of all classes: 4 K + 8 bytes a sample."""
 
     def __init__(self, n: int, n_classes: int) -> None:
-        self.seen = np.zeros(n, np.int32)
+        self._seen = np.zeros(n, np.float32)
         self.labels = np.full(n, -1, np.int32)
         self._total = np.zeros((n_classes, n), np.float32)
 
-    def add(self, block: Block) -> None:
-        """Add an epoch's block."""
-        self._total[:, block.rows] += block.frame.probabilities
-        self.seen[block.rows] += 1
+    @property
+    def seen(self) -> Array:
+        """Return the sum of the weights, in double precision."""
+        return self._seen.astype(np.float64)
+
+    def add(self, block: Block, weight: float = 1.0) -> None:
+        """Add an epoch's block, with the weight of that epoch in the mean."""
+        p = block.frame.probabilities
+        self._total[:, block.rows] += p if weight == 1 else np.float32(weight) * p
+        self._seen[block.rows] += np.float32(weight)
         self.labels[block.rows] = block.frame.labels
 
-    def block(self, low: int, high: int) -> Array:
-        """Return mean probabilities of the samples in [low, high), (K, high - low)."""
+    def of(self, rows: Rows) -> Array:
+        """Return mean probabilities of some of the samples, (K, m)."""
         with np.errstate(invalid="ignore"):
-            return self._total[:, low:high] / self.seen[low:high]
+            return self._total[:, rows] / self._seen[rows].astype(np.float64)
 
     def summary(self) -> MeanSummary:
         """Return what most statistics need, computed in chunks of samples."""
         n_classes, n = self._total.shape
         given, p_other, entropy = np.empty(n), np.empty(n), np.empty(n)
         other = np.empty(n, np.int32)
-        size = max(CHUNK_VALUES // n_classes, 1)
-        for low in range(0, n, size):
-            here = slice(low, min(low + size, n))
-            p = self.block(low, here.stop)
+        for here in chunks(n, n_classes):
+            p = self.of(here)
             labels, columns = self.labels[here], np.arange(p.shape[1])
             entropy[here] = _entropy_terms(p).sum(axis=0)
             given[here] = p[labels, columns]
@@ -93,7 +102,7 @@ class LikeliestClasses:
     """
 
     def __init__(self, n: int, n_classes: int) -> None:
-        self.seen = np.zeros(n, np.int32)
+        self._seen = np.zeros(n, np.float32)
         self.labels = np.full(n, -1, np.int32)
         self._n_classes = n_classes
         self._given = np.zeros(n, np.float32)
@@ -101,51 +110,60 @@ class LikeliestClasses:
         self._classes = np.full((SLOTS, n), -1, smallest_int(n_classes))
         self._mass = np.zeros((SLOTS, n), np.float32)  # beyond the spread
 
-    def add(self, block: Block) -> None:
-        """Add an epoch's block."""
+    @property
+    def seen(self) -> Array:
+        """Return the sum of the weights, in double precision."""
+        return self._seen.astype(np.float64)
+
+    def add(self, block: Block, weight: float = 1.0) -> None:
+        """Add an epoch's block, with the weight of that epoch in the mean."""
         rows, frame = block.rows, block.frame
-        spread = np.maximum(1 - frame.p_given - frame.p_other, 0) / (self._n_classes - 2)
-        mass = np.maximum(frame.p_other - spread, 0)
-        self.seen[rows] += 1
+        spread = weight * np.maximum(1 - frame.p_given - frame.p_other, 0) / (self._n_classes - 2)
+        mass = np.maximum(weight * frame.p_other - spread, 0)
+        self._seen[rows] += np.float32(weight)
         self.labels[rows] = frame.labels
-        self._given[rows] += frame.p_given
+        self._given[rows] += weight * frame.p_given
         self._spread[rows] += spread
-        waiting = np.ones(len(mass), bool)
-        for slot in range(SLOTS):
-            hit = (self._classes[slot, rows] == frame.other) & waiting
-            self._mass[slot, rows] += hit * mass
-            waiting &= ~hit
-        here = np.flatnonzero(waiting)
+        hit = self._classes[:, rows] == frame.other
+        self._mass[:, rows] += hit * mass
+        here = np.flatnonzero(~hit.any(axis=0))
         into = here + rows.start if isinstance(rows, slice) else rows[here]
         free = self._classes[:, into] < 0
         slot_of = np.where(free, -1, self._mass[:, into]).argmin(axis=0)
         self._classes[slot_of, into] = frame.other[here]
         self._mass[slot_of, into] += mass[here]
 
-    def block(self, low: int, high: int) -> Array:
-        """Return mean probabilities of the samples in [low, high), (K, high - low)."""
-        columns = np.arange(high - low)
-        p = np.tile(self._spread[low:high], (self._n_classes, 1))
-        for classes, mass in zip(self._classes[:, low:high], self._mass[:, low:high], strict=True):
+    def of(self, rows: Rows) -> Array:
+        """Return mean probabilities of some of the samples, (K, m)."""
+        seen = self._seen[rows].astype(np.float64)
+        columns = np.arange(len(seen))
+        p = np.tile(self._spread[rows], (self._n_classes, 1))
+        for classes, mass in zip(self._classes[:, rows], self._mass[:, rows], strict=True):
             used = classes >= 0
             p[classes[used], columns[used]] += mass[used]
-        seen = self.seen[low:high]
-        p[self.labels[low:high], columns] = self._given[low:high]
+        p[self.labels[rows], columns] = self._given[rows]
         with np.errstate(invalid="ignore"):
             return p / seen
 
     def summary(self) -> MeanSummary:
         """Return what most statistics need."""
         with np.errstate(invalid="ignore"):
-            given, spread = self._given / self.seen, self._spread / self.seen
-            of_slots = self._mass / self.seen + spread
+            seen = self.seen
+            given, spread = self._given / seen, self._spread / seen
+            of_slots = self._mass / seen + spread
         used = self._classes >= 0
         best = np.where(used, of_slots, -1).max(axis=0)
         likeliest = used & (of_slots == best)
         other = np.where(likeliest, self._classes, np.iinfo(self._classes.dtype).max).min(axis=0).astype(np.int32)
         entropy = _entropy_terms(given) + (self._n_classes - 1 - used.sum(axis=0)) * _entropy_terms(spread)
         entropy += np.where(used, _entropy_terms(of_slots), 0).sum(axis=0)
-        return MeanSummary(given, other, np.where(self.seen > 0, best, np.nan), entropy)
+        return MeanSummary(given, other, np.where(seen > 0, best, np.nan), entropy)
+
+
+def chunks(n: int, n_classes: int) -> Iterator[slice]:
+    """Return slices of n samples, small enough that their scores of all classes fit the cache."""
+    size = max(CHUNK_VALUES // n_classes, 1)
+    return (slice(low, min(low + size, n)) for low in range(0, n, size))
 
 
 def _entropy_terms(p: Array) -> Array:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from labelaudit.analyzers import Consensus, Correctness, DataMap, ErrorNorm, Loss, Margin, Mistakenness, Votes
-from labelaudit.analyzers.accumulator import Accumulator, accumulate, tabulate
+from labelaudit.analyzers.accumulator import Accumulator, accumulate, epochs_of_runs, tabulate
+from labelaudit.auditing.evidence import EpochUse, Evidence, log_time_weight
 from labelaudit.auditing.reason import READ_BY_REASONS, reasons
 from labelaudit.auditing.result import Audit
 from labelaudit.auditing.summary import Summary
-from labelaudit.auditing.verdict import Evidence, Verdict
+from labelaudit.auditing.verdict import Verdict, judge
+from labelaudit.auditing.window import early_epochs
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import History, open_history
 
@@ -91,22 +94,39 @@ def audit(
             "needs samples of at least two"
         )
     kinds = _chosen(analyzers)
+    uses = _epoch_uses(opened, split, None if epochs is None else set(epochs))
     *states, evidence = accumulate(
-        opened, [*kinds, Evidence], split=split, epochs=epochs, skip_nan=skip_nan, progress=progress
+        opened,
+        [*kinds, partial(Evidence, uses=uses)],
+        split=split,
+        epochs=None if epochs is None else sorted({epoch for _, epoch in uses}),
+        skip_nan=skip_nan,
+        progress=progress,
     )
     assert isinstance(evidence, Evidence)
+    verdict = judge(*evidence.averages(), table.labels, expected_error_rate=expected_error_rate, threshold=threshold)
     statistics = tabulate(opened, states, split=split)
     conventions = statistics.attrs["conventions"]
-    verdict = evidence.verdict(table.labels, expected_error_rate=expected_error_rate, threshold=threshold)
     samples = _samples_table(opened, split, verdict, statistics, analyzers or ())
     return Audit(
         samples,
         _matrix_table(opened, verdict.noise_matrix),
-        _summary(opened, split, samples, verdict),
+        _summary(opened, split, samples, verdict, uses),
         opened.class_names,
         _info(opened, split, conventions, expected_error_rate, threshold),
         opened,
     )
+
+
+def _epoch_uses(history: History, split: str | None, wanted: set[int] | None) -> dict[tuple[int, int], EpochUse]:
+    """Return how the verdict uses each (run, epoch): its weight, and whether it precedes memorising."""
+    uses: dict[tuple[int, int], EpochUse] = {}
+    for run, recorded in enumerate(epochs_of_runs(history, split)):
+        chosen = [epoch for epoch in recorded if wanted is None or epoch in wanted]
+        early = set(early_epochs(history, run, chosen, split))
+        for index, epoch in enumerate(chosen):
+            uses[run, epoch] = EpochUse(log_time_weight(index), epoch in early)
+    return uses
 
 
 def _check_options(expected_error_rate: float | None, threshold: float | None) -> None:
@@ -179,7 +199,9 @@ def _matrix_table(history: History, matrix: Array) -> pd.DataFrame:
     return pd.DataFrame(matrix, pd.Index(names, name="true_label"), pd.Index(names, name="given_label"))
 
 
-def _summary(history: History, split: str | None, samples: pd.DataFrame, verdict: Verdict) -> Summary:
+def _summary(
+    history: History, split: str | None, samples: pd.DataFrame, verdict: Verdict, uses: dict[tuple[int, int], EpochUse]
+) -> Summary:
     table = history.table(split)
     flagged = samples[samples["is_label_issue"]]
     of_class = samples.groupby("given_label", observed=True)["is_label_issue"].agg(["sum", "count"])
@@ -187,6 +209,7 @@ def _summary(history: History, split: str | None, samples: pd.DataFrame, verdict
     worst = of_class[of_class["sum"] > 0].sort_values(["share", "sum"], ascending=False, kind="stable").head(5)
     pairs = flagged.groupby(["given_label", "suggested_label"], observed=True).size()
     pairs = pairs.sort_values(ascending=False, kind="stable").head(5)
+    early = [epoch for (_, epoch), use in uses.items() if use.early]
     notes = list(verdict.notes)
     length = sum(run.manifest.n_samples.get(split or "train") or 0 for run in history.runs_read[:1])
     if length > len(table):
@@ -203,7 +226,7 @@ def _summary(history: History, split: str | None, samples: pd.DataFrame, verdict
         estimated_errors=verdict.estimated_errors,
         estimated_error_rate=verdict.estimated_errors / len(table),
         interval=list(verdict.interval),
-        window=list(verdict.window),
+        window=[min(early), max(early)],
         worst_classes=[
             {"label": _plain(label), "flagged": int(row["sum"]), "samples": int(row["count"]), "share": row["share"]}
             for label, row in worst.iterrows()

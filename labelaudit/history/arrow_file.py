@@ -43,18 +43,18 @@ def encode(columns: dict[str, pa.Array], header: dict[str, Any], *, compress: bo
     return data
 
 
-def decode(data: memoryview, where: str) -> tuple[dict[str, Any], pa.Table]:
+def decode(data: memoryview, where: str, *, verified: bool = False) -> tuple[dict[str, Any], pa.Table]:
     """Check the bytes of a file and return its header and its table (not copied).
 
     Args:
         data: all bytes of the file.
         where: the file's name, for the error.
+        verified: the checksum was found to fit before.
 
     Raises:
         LabelAuditError: the file is cut short, damaged, or no file of ours.
     """
-    places = _places(data)
-    if len(places) != 2 or not _checksum_fits(data, places):
+    if not verified and not _is_whole(data):
         raise LabelAuditError(
             f"{where} is damaged: its checksum does not fit its {len(data):,} bytes. "
             "Restore it from a copy, or delete that file to go on without it"
@@ -73,7 +73,10 @@ def _places(data: bytearray | memoryview) -> list[int]:
     return [head + len(_MARK), tail_start + tail + len(_MARK)]
 
 
-def _checksum_fits(data: memoryview, places: list[int]) -> bool:
+def _is_whole(data: memoryview) -> bool:
+    places = _places(data)
+    if len(places) != 2:
+        return False
     first, second = places
     width = len(_ZEROS)
     crc = zlib.crc32(data[:first])

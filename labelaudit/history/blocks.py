@@ -47,13 +47,13 @@ class _Opener(Protocol):
 
 
 def iterate_blocks(
-    run: int, epochs: list[int], split: str, opener: _Opener, labels: npt.NDArray[Any], n_classes: int
+    run: int, epochs: list[int], split: str, opener: _Opener, labels: npt.NDArray[Any]
 ) -> Iterator[Block]:
     """Yield every block of a run; for a given sample the epochs come in ascending order."""
-    size = int(np.clip(BLOCK_VALUES // n_classes, 256, 16384))
     for start in range(0, len(epochs), OPEN_EPOCHS):
         group = epochs[start : start + OPEN_EPOCHS]
         parts = [(epoch, opener.open_epoch(split, epoch)) for epoch in group]
+        size = int(np.clip(BLOCK_VALUES // parts[0][1].width, 256, 16384))
         for low in range(0, len(labels), size):
             for epoch, part in parts:
                 found = part.block(low, low + size, labels)

@@ -64,7 +64,8 @@ def as_logits(scores: Floats, scores_are: str) -> Floats:
     elif z.shape[1] == 1:
         z = np.concatenate([np.zeros_like(z), z], axis=1)
     with np.errstate(invalid="ignore"):
-        return np.maximum(z - z.max(axis=1, keepdims=True), LOGIT_FLOOR)
+        shifted = z - z.max(axis=1, keepdims=True)
+        return np.maximum(shifted, LOGIT_FLOOR, out=shifted)
 
 
 def pack_scores(logits: Floats, dtype: npt.DTypeLike) -> Floats:
@@ -93,7 +94,7 @@ def pack_summary(logits: Floats, labels: Ints, dtype: npt.DTypeLike) -> dict[str
     up = np.array(np.inf, dtype)
     loss = np.where(merged & (exact > exact_other), np.nextafter(loss, up), loss)
     other_loss = np.where(merged & (exact < exact_other), np.nextafter(other_loss, up), other_loss)
-    entropy = np.maximum(log_total - (e * logits).sum(axis=1) / total, 0)
+    entropy = np.maximum(log_total - np.einsum("ij,ij->i", e, logits) / total, 0)
     return {
         "other": other.astype(smallest_int(logits.shape[1])),
         "loss": loss,

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.blocks import Block, iterate_blocks
+from labelaudit.history.part import EpochPart
 from labelaudit.history.runs import AlignedRun, Run
 from labelaudit.history.samples import Samples
 
@@ -129,7 +130,12 @@ class History:
         wanted = None if epochs is None else set(epochs)
         for number, (run, opener) in enumerate(zip(self.runs_read, aligned, strict=True)):
             of_run = [epoch for epoch in run.epochs(chosen) if wanted is None or epoch in wanted]
-            yield from iterate_blocks(number, of_run, chosen, opener, table.labels, self.n_classes)
+            yield from iterate_blocks(number, of_run, chosen, opener, table.labels)
+
+    def open_epoch(self, number: int, *, split: str | None = None, run: int = 0) -> EpochPart:
+        """Return one epoch of one run, rows numbered as in `table`."""
+        chosen = self._split(split)
+        return self._aligned(chosen)[1][run].open_epoch(chosen, number)
 
     def epoch(self, number: int, *, split: str | None = None, run: int = 0) -> pa.Table:
         """Return one epoch's predictions, one row per sample seen in it.

@@ -40,6 +40,11 @@ def samples_folder(split: str) -> str:
     return f"samples/{split}"
 
 
+def parts_folder(split: str) -> str:
+    """Where the rows of unfinished epochs lie, below the history's folder."""
+    return f"parts/{split}"
+
+
 def list_files(folder: Folder, sub: str) -> list[EpochFile]:
     """Return the finished files in ``sub``; temporary and foreign ones are passed over."""
     found = (_PATTERN.fullmatch(name) for name in folder.names(sub))

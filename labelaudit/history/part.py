@@ -35,6 +35,11 @@ class EpochPart:
     def __len__(self) -> int:
         return len(self.columns["scores"][0] if "scores" in self.columns else self.columns["loss"])
 
+    @property
+    def width(self) -> int:
+        """Number of stored values per sample."""
+        return len(self.columns["scores"]) if "scores" in self.columns else len(self.columns)
+
     def block(self, low: int, high: int, labels: Array) -> tuple[Rows, Frame] | None:
         """Return rows and frame of the samples in [low, high) seen in this epoch; None when there are none.
 
@@ -52,7 +57,26 @@ class EpochPart:
         rows: Rows = slice(first, last) if self.rows is None else self.rows[first:last]
         return rows, self._frame(slice(first, last), labels[rows])
 
-    def _frame(self, here: slice, labels: Array) -> Frame:
+    def pick(self, wanted: Array, labels: Array) -> tuple[Array, Frame]:
+        """Return which of some samples this epoch saw, and their frame.
+
+        Args:
+            wanted: (m,) ascending rows of the samples table.
+            labels: (n,) given labels of the whole samples table.
+
+        Returns:
+            Places in ``wanted``, and the frame of those samples.
+        """
+        if self.rows is None:
+            found = np.flatnonzero(wanted < len(self))
+            here = wanted[found]
+        else:
+            place = np.minimum(np.searchsorted(self.rows, wanted), len(self.rows) - 1)
+            found = np.flatnonzero(self.rows[place] == wanted)
+            here = place[found]
+        return found, self._frame(here, labels[wanted[found]])
+
+    def _frame(self, here: Rows, labels: Array) -> Frame:
         if "scores" in self.columns:
             scores = np.stack([of_class[here] for of_class in self.columns["scores"]])
             return ScoresFrame(scores, labels, shifted=self.shifted)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelaudit.errors import LabelAuditError
-from labelaudit.history import arrow_file, encode, layout, manifest, rows, samples
+from labelaudit.history import arrow_file, encode, layout, manifest, rows, samples, saved_part
 from labelaudit.history.folder import Folder, open_folder
 from labelaudit.history.layout import EpochFile
 from labelaudit.history.samples import Samples
@@ -99,6 +99,7 @@ class Recorder:
         self._manifest: manifest.Manifest | None = None
         self._manifest_written = False
         self._to_remove: list[str] = []
+        self._n_parts = 0
         self._check_what_is_there(overwrite, resume, start_epoch, segment)
 
     def _check_what_is_there(self, overwrite: bool, resume: bool, start: int | None, segment: int | None) -> None:
@@ -243,6 +244,8 @@ class Recorder:
         data = arrow_file.encode(finished.arrow_columns(), header, compress=not finished.dense)
         self._folder.write(f"{layout.epochs_folder(split)}/{file.name}", data)
         self.discard_epoch(split=split)
+        if self._n_parts:
+            saved_part.remove(self._folder, split, self._writer, up_to=number)
         self.next_epoch = number + 1
         return number
 
@@ -263,6 +266,41 @@ class Recorder:
         self._folder.write(f"{layout.samples_folder(split)}/{file.name}", data)
         self._known[split] = fresh if known is None else samples.merge([known, fresh], self._folder.url)
 
+    def save_part(self, epoch: int | None = None, *, split: str = "train") -> str | None:
+        """Keep the rows of the open epoch beside the history, for a run that is resumed in the middle of it.
+
+        Returns:
+            What to pass to `load_part`, the same for all parallel writers; None when no rows are waiting.
+
+        Raises:
+            OSError: the disk is full or may not be written.
+        """
+        waiting = self._open.get(split)
+        if waiting is None or self._manifest is None:
+            return None
+        name = saved_part.name_of(self.next_epoch if epoch is None else epoch, self.segment, self._n_parts)
+        saved_part.write(self._folder, split, name, self._writer, waiting.finished(), self._manifest)
+        self._n_parts += 1
+        return name
+
+    def load_part(self, name: str, *, split: str = "train") -> bool:
+        """Go on with the rows that `save_part` kept; they count as presented first.
+
+        Returns:
+            Whether the part is there: it goes when its epoch is finished.
+
+        Raises:
+            LabelAuditError: the part is damaged, or was recorded with other options.
+        """
+        try:
+            part, facts = saved_part.read(self._folder, split, name, self._writer, self._manifest)
+        except FileNotFoundError:
+            return False
+        self._manifest = self._manifest or facts
+        self._open[split] = part
+        self._n_parts += 1
+        return True
+
     def discard_epoch(self, *, split: str = "train") -> None:
         """Forget the rows of an epoch that will not be finished."""
         self._open.pop(split, None)
@@ -276,6 +314,8 @@ class Recorder:
         if self._manifest is not None and self._manifest_written and finished and self._writer == 0:
             self._manifest = self._manifest.with_(finished=True)
             self._manifest.write(self._folder)
+            for split in self._folder.folders("parts"):
+                saved_part.remove(self._folder, split, self._writer)
 
     def __enter__(self) -> Recorder:
         return self

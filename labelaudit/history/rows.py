@@ -48,6 +48,11 @@ class FinishedEpoch:
             keys = self.samples.keys
             small = keys[0] >= 0 and keys[-1] < 2**31
             columns["sample"] = pa.array(keys.astype(np.int32) if small else keys)
+        return columns | self.value_columns()
+
+    def value_columns(self) -> dict[str, pa.Array]:
+        """Return what was predicted, without the keys."""
+        columns: dict[str, pa.Array] = {}
         for name, column in self.columns.items():
             if column.ndim == 1:
                 columns[name] = pa.array(column)
@@ -64,6 +69,7 @@ class OpenEpoch:
     labels: list[Array] = field(default_factory=list)
     ids: list[Array] = field(default_factory=list)
     columns: dict[str, list[Array]] = field(default_factory=dict)
+    presented_before: int = 0  # presentations that a saved part has joined with later ones of the same sample
 
     def add(self, ids: Array, labels: Array, logits: Array, facts: Manifest) -> None:
         """Take a checked batch: ids (n,), labels (n,), logits (n, K) less their row's maximum."""
@@ -92,7 +98,7 @@ class OpenEpoch:
         return FinishedEpoch(
             Samples(keys[order], np.concatenate(self.labels)[order], ids),
             {name: np.concatenate(chunks, axis=-1)[..., order] for name, chunks in self.columns.items()},
-            len(keys),
+            len(keys) + self.presented_before,
             arrival,
         )
 

@@ -18,6 +18,7 @@ from labelaudit.history.part import EpochPart, part_of_tables
 from labelaudit.history.samples import Samples
 
 Array = npt.NDArray[Any]
+IN_MEMORY = "(in memory)"
 
 
 class Run(Protocol):
@@ -55,6 +56,7 @@ class StoredRun:
         }
         self.splits = tuple(sorted((s for s in splits if self._files[s]), key=lambda s: (s != "train", s)))
         self._samples: dict[str, Samples] = {}
+        self._verified: set[str] = set()
 
     def samples(self, split: str) -> Samples:
         """Return the samples table, sorted by position or integer id; string ids as first seen."""
@@ -78,7 +80,9 @@ class StoredRun:
         tables = []
         for file in self._files[split][epoch]:
             name = f"{layout.epochs_folder(split)}/{file.name}"
-            header, table = arrow_file.decode(self.folder.read(name), f"{self.url}/{name} (epoch {epoch})")
+            where, verified = f"{self.url}/{name} (epoch {epoch})", name in self._verified
+            header, table = arrow_file.decode(self.folder.read(name), where, verified=verified)
+            self._verified.add(name)
             if (header["epoch"], header["split"]) != (epoch, split):
                 raise LabelAuditError(
                     f"{self.url}/{name} holds epoch {header['epoch']} of split {header['split']}: it was renamed. "
@@ -112,7 +116,7 @@ class MemoryRun:
     """A run of arrays: scores (E, n, K), labels (n,)."""
 
     def __init__(self, logits: Sequence[Array], table: Samples, manifest: Manifest) -> None:
-        self.url, self.manifest = "(in memory)", manifest
+        self.url, self.manifest = IN_MEMORY, manifest
         self.splits: tuple[str, ...] = ("train",)
         self._logits, self._table = logits, table
 

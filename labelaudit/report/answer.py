@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from labelaudit.history.runs import IN_MEMORY
+
 if TYPE_CHECKING:
     from labelaudit.auditing.result import Audit
 
@@ -14,6 +16,8 @@ def answer_of(audit: Audit) -> dict[str, Any]:
     """Return the facts that the template prints, numbers formatted."""
     facts, measured = audit.summary, audit.measured
     low, high = facts["interval"]
+    sure = len(audit.corrections(SURE))
+    places = [str(place) for place in audit.info.get("history") or [] if place != IN_MEMORY]
     return {
         "samples": f"{facts['n_samples']:,}",
         "epochs": f"{facts['n_epochs']:,}",
@@ -44,8 +48,8 @@ def answer_of(audit: Audit) -> dict[str, Any]:
             "recall": f"{measured.recall:.1%}".replace("%", " %"),
             "precision": f"{measured.precision:.1%}".replace("%", " %"),
         },
-        "sure": f"{len(audit.corrections(SURE)):,}",
+        "sure": f"{sure:,}" if sure else None,
         "sure_from": f"{SURE:g}",
-        "run": " ".join(audit.info.get("history") or []),
+        "run": " ".join(places),
         "clean": facts["n_flagged"] == 0,
     }

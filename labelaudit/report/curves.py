@@ -65,7 +65,9 @@ def curves_of(
         other[here, column] += frame.probabilities[np.maximum(wanted, 0), np.arange(len(here))]
         seen[here, column] += 1
     with np.errstate(invalid="ignore", divide="ignore"):
-        given, other, means = given / seen, other / seen, sums / counts
+        given /= seen
+        other /= seen
+        means = sums / counts
     other[classes < 0] = np.nan
     back = np.argsort(order, kind="stable")
     return Curves(epochs, given[back], other[back], means[1], means[0])

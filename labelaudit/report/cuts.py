@@ -52,21 +52,21 @@ def cut_table(
 ) -> dict[str, Any]:
     """Return places of the cut, from nothing flagged to everything: parallel lists, and which is the automatic one.
 
-    ``n`` flagged (label_quality below ``quality``), ``precision``: the estimated share of them that is wrong,
-    ``recall``: the estimated share of all wrong labels that they hold, and on planted mistakes both as measured.
+    ``n`` flagged (``quality`` lies between theirs and the next), ``precision``: the estimated share of them that is
+    wrong, ``recall``: the estimated share of all wrong labels that they hold; on planted mistakes both as measured.
     """
     ordered = np.sort(quality, kind="stable")
     size = len(ordered)
     wanted = np.geomspace(1, size, PLACES).round().astype(np.int64)
     grid = np.searchsorted(ordered, np.linspace(0.01, 1, 100))
     by_number = np.unique(np.concatenate([[0], wanted, grid]))
-    below = np.append(ordered, np.nextafter(ordered[-1], 2.0))
-    untied = np.searchsorted(ordered, below[np.minimum(by_number, size)])
+    untied = np.searchsorted(ordered, ordered[np.minimum(by_number, size - 1)])  # equal qualities stay together
     n = np.unique(np.append(untied, [n_flagged, size]))
+    between = (np.append(0.0, ordered)[n] + np.append(ordered, 1.0)[n]) / 2
     found = np.append(0, np.cumsum(np.sort(error_probabilities(quality, expected_errors))[::-1]))[n]
     table: dict[str, Any] = {
         "n": n.tolist(),
-        "quality": below[n].round(5).tolist(),
+        "quality": between.round(5).tolist(),
         "precision": (found / np.maximum(n, 1)).round(4).tolist(),
         "recall": (found / max(expected_errors, 1e-9)).clip(0, 1).round(4).tolist(),
         "automatic": int(np.searchsorted(n, n_flagged)),

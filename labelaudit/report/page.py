@@ -15,7 +15,7 @@ from labelaudit.report.answer import answer_of
 from labelaudit.report.curves import Curves, curves_of
 from labelaudit.report.cuts import cut_table
 from labelaudit.report.media import Media
-from labelaudit.report.records import sample_records, worst_first
+from labelaudit.report.records import rounded, sample_records, worst_first
 from labelaudit.report.source import history_of
 from labelaudit.report.static_files import bundled, json_for_script, source_hash, styles
 from labelaudit.report.thumbnails import MAX_BYTES, SIDE, Thumbnails, make_thumbnails
@@ -96,8 +96,8 @@ def _data(audit: Audit, positions: Any, media: Media, thumbnails: Thumbnails, cu
     return {
         "total": len(samples),
         "cards": cards,
-        "card_x": charts.rounded(shown["variability"].to_numpy(), 4),
-        "card_y": charts.rounded(shown["confidence"].to_numpy(), 4),
+        "card_x": rounded(shown["variability"].to_numpy(), 4),
+        "card_y": rounded(shown["confidence"].to_numpy(), 4),
         "cuts": cut_table(quality, audit.summary["n_flagged"], audit.summary["estimated_errors"], audit.measured),
         "histogram": charts.quality_histogram(quality),
         "map": charts.data_map(samples),

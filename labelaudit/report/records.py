@@ -103,7 +103,7 @@ def is_missing(value: Any) -> bool:
 
 def _said(value: Any) -> str:
     if is_missing(value):
-        return "–"
+        return "-"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
@@ -126,4 +126,6 @@ def _curve(lines: dict[str, Any], i: int, *, suggested: bool) -> dict[str, Any]:
 def rounded(values: Array, digits: int = 3) -> Any:
     """Return nested lists of rounded numbers, None for NaN."""
     near = np.round(values.astype(np.float64), digits)
-    return np.where(np.isnan(near), None, near.astype(object)).tolist()
+    found = near.astype(object)
+    found[np.isnan(near)] = None
+    return found.tolist()

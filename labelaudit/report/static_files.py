@@ -35,7 +35,7 @@ def styles(*names: str) -> str:
 
 
 def json_for_script(data: Any) -> str:
-    """Return data as JSON that can stand inside a script element whatever strings it holds.
+    r"""Return data as JSON that can stand inside a script element whatever strings it holds.
 
     >>> json_for_script({"name": "</script><b>"})
     '{"name":"\\\\u003c/script\\\\u003e\\\\u003cb\\\\u003e"}'

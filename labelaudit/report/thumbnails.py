@@ -41,7 +41,7 @@ class Thumbnails:
 
 
 def make_thumbnails(
-    media: Media, positions: Sequence[int], *, side: int = SIDE, max_bytes: int = MAX_BYTES
+    media: Media, positions: Sequence[int] | Array, *, side: int = SIDE, max_bytes: int = MAX_BYTES
 ) -> Thumbnails:
     """Make thumbnails of samples, in the order given, until ``max_bytes`` are full."""
     if media.images is None:
@@ -134,9 +134,7 @@ def as_bytes(image: Array, scale: tuple[float, float] | None = None) -> Array:
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[:, :, 0]
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (3, 4)) or not image.size:
-        raise LabelAuditError(
-            f"an image has shape {image.shape}; expected (H, W), (H, W, C) or (C, H, W), C of 1, 3, 4"
-        )
+        raise LabelAuditError(f"an image has shape {image.shape}; expected (H, W), (H, W, C), (C, H, W), C of 1, 3, 4")
     low, high = scale or (float(np.nanmin(image)), float(np.nanmax(image)))
     if image.dtype == np.uint8 and high > 1:
         return np.ascontiguousarray(image)

@@ -78,15 +78,15 @@ def test_equals_the_reference_on_summaries(summary_case, name):
 
 def test_means_equal_those_of_the_history(case):
     (state,) = accumulate(case.history, [Consensus])
-    found = state.mean.block(0, state.n).T
+    found = state.means.of(slice(0, state.n)).T
     np.testing.assert_allclose(found, case.history.mean_scores(), atol=2e-6)
-    np.testing.assert_allclose(state.mean.block(1, state.n).T, found[1:])
+    np.testing.assert_allclose(state.means.of(np.array([0])).T, found[:1])
 
 
 def test_many_classes_of_summaries_are_not_held_whole(case):
     (state,) = accumulate(case.history, [Consensus])
     slots = case.name in ("summary of hundred", "summaries of two runs")
-    assert isinstance(state.mean, LikeliestClasses if slots else AllClasses)
+    assert isinstance(state.means, LikeliestClasses if slots else AllClasses)
 
 
 def test_weighted_entropy_of_certain_predictions():

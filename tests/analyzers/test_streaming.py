@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelaudit import LabelAuditError, Recorder, analyzers, history_from_arrays, open_history
+from labelaudit import Recorder, analyzers, history_from_arrays, open_history
 from labelaudit.analyzers import accumulate, tabulate, worked_example
 from labelaudit.history import blocks
 
@@ -104,77 +104,20 @@ def test_every_function_says_its_direction_or_what_it_is(name):
     assert ">>>" in function.__doc__ or name in ("accumulate", "tabulate")
 
 
-def test_epochs_choose_what_is_read():
-    z, labels = random_logits()
-    early = table_of(history_from_arrays(z[:3], labels, scores_are="logits"))
-    pd.testing.assert_frame_equal(early, table_of(history_from_arrays(z, labels, scores_are="logits"), epochs=range(3)))
-
-
-@pytest.mark.parametrize(("epochs", "message"), [([2, 7], "epoch 7 is not"), ([], "names none of those")])
-def test_epochs_that_were_not_recorded_are_refused(epochs, message):
-    with pytest.raises(LabelAuditError, match=f"{message}.*recorded: 5 epochs from 0 to 4"):
-        analyzers.aum(worked_example(), epochs=epochs)
-
-
-def partly_nan(folder):
-    with Recorder(folder, n_samples=3, nan="keep", scores_are="logits") as recorder:
-        for t in range(3):
-            z = np.array([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
-            if t == 1:
-                z[1] = np.nan
-            recorder.record([0, 1, 2], z, [0, 0, 0])
-            recorder.end_epoch()
-    return open_history(folder)
-
-
-def test_nan_is_refused_with_a_way_out(tmp_path):
-    history = partly_nan(tmp_path)
-    with pytest.raises(LabelAuditError, match=r"epoch 1 holds NaN scores \(first: sample 1\).*skip_nan=True"):
-        analyzers.aum(history)
-    assert analyzers.aum(history, skip_nan=True).tolist() == pytest.approx([2, -1, 1], abs=1e-3)
-    assert table_of(history, skip_nan=True)["n_epochs"].tolist() == [3, 2, 3]
-
-
-def test_samples_that_the_epochs_read_did_not_see_are_missing(tmp_path):
-    with Recorder(tmp_path, n_samples=3) as recorder:
-        recorder.record([0, 1, 2], [[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [0, 0, 0])
-        recorder.end_epoch()
-        recorder.record([0, 2], [[2.0, 0.0], [1.0, 0.0]], [0, 0])
-        recorder.end_epoch()
-    table = table_of(open_history(tmp_path), epochs=[1])
-    counts = ["wrong_events", "forgetting_events", "learning_events", "prediction_flips", "n_epochs"]
-    assert (table.loc[1, [*counts, "presentations_to_learn"]] == 0).all()
-    assert not table.loc[1, "never_learned"]
-    rest = table.columns.drop([*counts, "presentations_to_learn", "learned_for_good", "never_learned"])
-    assert table.loc[1, rest].isna().all(), table.loc[1, rest]
-    always = rest.drop(["variability_upper", "last_forgotten_epoch", "last_forgotten_as"])
-    assert table.loc[[0, 2], always].notna().all(axis=None)
-
-
-def test_ids_and_last_batches_of_one(tmp_path):
-    # aum 1.0.2 makes a new sample of every id that comes as a tensor, and fails at a last batch of one.
-    from torch import tensor
-
-    with Recorder(tmp_path, n_samples=5, scores_are="logits") as recorder:
-        for _ in range(3):
-            for batch in ([0, 3], [2, 1], [4]):
-                recorder.record(tensor(batch), tensor([[1.0, 0.0]] * len(batch)), tensor([0] * len(batch)))
-            recorder.end_epoch()
-    found = analyzers.aum(open_history(tmp_path))
-    assert found.index.tolist() == [0, 1, 2, 3, 4]
-    assert found.tolist() == pytest.approx([1.0] * 5)
-
-
-def test_a_missed_epoch_is_left_out_and_not_invented(tmp_path):
-    # InterpretDL stores the last short batch as NaN and "interpolates" it with wrong numbers.
-    with Recorder(tmp_path, n_samples=2, scores_are="probabilities") as recorder:
-        for batch, p in ([0, 1], [[0.9, 0.1]] * 2), ([0], [[0.2, 0.8]]), ([0, 1], [[0.5, 0.5]] * 2):
-            recorder.record(batch, p, [0] * len(batch))
-            recorder.end_epoch()
-    history = open_history(tmp_path)
-    assert analyzers.confidence(history).tolist() == pytest.approx([1.6 / 3, 0.7], abs=1e-3)
-    assert table_of(history)["n_epochs"].tolist() == [3, 2]
-    assert analyzers.ema_loss(history, alpha=1)[1] == pytest.approx(np.log(2), abs=1e-3)
+@pytest.mark.parametrize("keep", ["scores", "summary"])
+def test_the_number_of_writers_does_not_matter(keep, tmp_path):
+    z, labels = random_logits(n=20)
+    for folder, writers in ((tmp_path / "one", 1), (tmp_path / "two", 2)):
+        recorders = [
+            Recorder(folder, n_samples=20, keep=keep, scores_are="logits", writer=writer, segment=0)
+            for writer in range(writers)
+        ]
+        for t, of_epoch in enumerate(z):
+            for writer, recorder in enumerate(recorders):
+                rows = np.append(np.arange(writer, 20, writers), 0)  # a distributed sampler pads with the first
+                recorder.record(rows, of_epoch[rows], labels[rows])
+                recorder.end_epoch(t)
+    pd.testing.assert_frame_equal(table_of(open_history(tmp_path / "one")), table_of(open_history(tmp_path / "two")))
 
 
 def test_directions():
@@ -199,3 +142,18 @@ def test_directions():
 def test_a_kind_may_have_parameters():
     (state,) = accumulate(worked_example(), [partial(analyzers.MovingLoss, alpha=0.1)])
     assert state.result()["ema_loss"].round(6).tolist() == [0.321936]
+
+
+def test_progress_is_shown_on_standard_error(capsys):
+    accumulate(worked_example(), [analyzers.Margin], progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "blocks" in err
+
+
+def test_importing_the_analyzers_is_quick():
+    import subprocess
+    import sys
+
+    code = "import sys, labelaudit.analyzers; print({'pandas', 'sklearn', 'torch'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

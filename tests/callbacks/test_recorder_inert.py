@@ -67,7 +67,8 @@ def test_a_step_adds_only_copies(tmp_path: Any) -> None:
 
     added = operators(PredictionRecorder(tmp_path / "run"))
     added.subtract(operators())
-    assert {name for name, n in added.items() if n} == {"clone", "detach"}
+    assert {name for name, n in added.items() if n} == {"empty", "slice", "copy_"}
+    assert added["empty"] == 2  # one buffer each for scores and labels
 
 
 def test_the_way_of_the_scores_reads_no_value() -> None:
@@ -118,7 +119,7 @@ def test_scores_that_wait_are_bounded() -> None:
         def record(self, ids: Any, scores: Any, labels: Any, *, split: str) -> None:
             nonlocal most
             release.wait(10)
-            most = max(most, writer._pending)
+            most = max(most, writer._held)
 
         def close(self, *, finished: bool) -> None:
             pass

@@ -46,6 +46,7 @@ export function name(text, kind = "") {
 export function percent(share) {
   if (share === null || share === undefined || Number.isNaN(share)) return "\u2013";
   const value = share * 100;
+  if (value >= 99.5 && value < 100) return "> 99 %";
   return `${value > 0 && value < 1 ? value.toFixed(1) : value.toFixed(0)} %`;
 }
 
@@ -131,10 +132,11 @@ export function spoken(sample) {
 // large: for one sample at a time: everything in full, with a legend below the history.
 export function sampleCard(sample, { open = null, large = false } = {}) {
   const inside = content(sample, { large });
+  const kind = inside.length ? "la-media" : "la-media la-bare";
   if (!inside.length) inside.push(element("span", { class: "la-empty" }, name(sample.id)));
   const media = open
-    ? element("button", { type: "button", class: "la-media", "aria-label": `Open. ${spoken(sample)}`, onclick: () => open(sample) }, ...inside)
-    : element("div", { class: "la-media" }, ...inside);
+    ? element("button", { type: "button", class: kind, "aria-label": `Open. ${spoken(sample)}`, onclick: () => open(sample) }, ...inside)
+    : element("div", { class: kind }, ...inside);
   const body = element("div", { class: "la-body" }, labels(sample));
   if (sample.curve) body.append(sparkline(sample, large ? { width: 480, height: 140 } : {}));
   if (sample.curve && large) {
@@ -148,7 +150,7 @@ export function sampleCard(sample, { open = null, large = false } = {}) {
   }
   if (sample.reason) body.append(element("p", { class: "la-reason", dir: "auto" }, visible(sample.reason)));
   body.append(element(
-    "p", { class: "la-id" }, "id ", name(sample.id), ` \u00b7 quality ${sample.quality.toFixed(3)}`,
+    "p", { class: "la-id" }, "id ", name(sample.id), ` \u00b7 quality ${sample.quality < 0.001 ? "< 0.001" : sample.quality.toFixed(3)}`,
   ));
   return element("article", { class: large ? "la-card la-large" : "la-card", "aria-label": spoken(sample) }, media, body);
 }

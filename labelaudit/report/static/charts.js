@@ -5,7 +5,7 @@ const WIDTH = 400;
 
 // Axes from (left, top) to (right, bottom) and functions from shares 0..1 to places.
 export function axes({ height, xTicks, yTicks, xTitle, yTitle, label }) {
-  const box = { left: 44, right: WIDTH - 8, top: 10, bottom: height - 38 };
+  const box = { left: 54, right: WIDTH - 8, top: 10, bottom: height - 38 };
   const x = (share) => box.left + share * (box.right - box.left);
   const y = (share) => box.bottom - share * (box.bottom - box.top);
   const picture = drawn("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": label });

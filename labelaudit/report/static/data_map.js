@@ -48,6 +48,8 @@ export function dataMap(map, points, brushed) {
     pen.scale(size.ratio, size.ratio);
     const byRegion = colour.value === "region";
     const colours = byRegion ? REGIONS.map((region) => css(`--${region}`)) : [css("--clean"), css("--flagged")];
+    let most = 1;
+    for (const count of counts) most = Math.max(most, count);
     const dot = cellKeys.length > 20000 ? 1.4 : 3.2;
     for (const group of byRegion ? [0, 1, 2] : [0, 1]) {
       pen.fillStyle = colours[group];
@@ -57,7 +59,7 @@ export function dataMap(map, points, brushed) {
         const cell = Math.floor(key / 6);
         const x = across(((cell % map.width) + 0.5) / map.width * map.max_x);
         const y = up((Math.floor(cell / map.width) + 0.5) / map.height);
-        pen.globalAlpha = Math.min(1, 0.45 + 0.14 * Math.log2(counts[i]));
+        pen.globalAlpha = 0.3 + 0.7 * Math.log1p(counts[i]) / Math.log1p(most);
         pen.fillRect(x - dot / 2, y - dot / 2, dot, dot);
       }
     }
@@ -72,7 +74,7 @@ export function dataMap(map, points, brushed) {
     pen.strokeStyle = css("--edge");
     pen.font = "12px system-ui, sans-serif";
     pen.textAlign = "center";
-    for (let i = 0; i <= 4; i += 1) pen.fillText(String((map.max_x * i) / 4), across((map.max_x * i) / 4), size.height - MARGIN.bottom + 15);
+    for (let i = 0; i <= 5; i += 1) pen.fillText(String(i / 10), across(i / 10), size.height - MARGIN.bottom + 15);
     pen.fillText("variability: standard deviation of p(given)", (size.width + MARGIN.left) / 2, size.height - 5);
     pen.textAlign = "right";
     for (const y of [0, 0.5, 1]) pen.fillText(String(y), MARGIN.left - 5, up(y) + 4);
@@ -123,6 +125,11 @@ export function dataMap(map, points, brushed) {
   }
 
   function select(chosen) {
+    tell(chosen);
+    brushed(box);
+  }
+
+  function tell(chosen) {
     box = chosen;
     clearing.hidden = !box;
     told.textContent = box
@@ -131,7 +138,6 @@ export function dataMap(map, points, brushed) {
     if (box) inputs.forEach((input) => { input.value = box[input.name].toFixed(2); });
     else inputs.forEach((input, i) => { input.value = [0, map.max_x, 0, 1][i]; });
     paint();
-    brushed(box);
   }
 
   function typed() {
@@ -174,7 +180,7 @@ export function dataMap(map, points, brushed) {
   }).observe(host);
   canvas.setAttribute("aria-label", "Data map: confidence against variability of every sample. Use “Select by numbers” below it without a mouse.");
   paintBackground();
-  select(null);
+  tell(null);
   return {
     clear: () => select(null),
     highlight: (indices) => { marked = indices; paint(); },

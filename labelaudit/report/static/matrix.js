@@ -14,7 +14,7 @@ export function noiseMatrix({ names, values, left_out }, choose) {
         "aria-label": `True ${visible(truth)}, given ${visible(given)}: ${percent(share)}`,
         title: `true ${visible(truth)}, given ${visible(given)}: ${percent(share)}`,
         onclick: () => choose(given, truth),
-      }, share < 0.0005 ? "\u00b7" : share < 0.01 ? "<1" : (share * 100).toFixed(0));
+      }, share < 0.0005 ? "\u00b7" : (share * 100).toFixed(share < 0.0995 ? 1 : 0));
       if (r !== c) cell.style.setProperty("--share", `${Math.min(50, Math.sqrt(share) * 70).toFixed(0)}%`);
       cells.push(cell);
       return element("td", {}, cell);

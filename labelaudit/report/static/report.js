@@ -7,7 +7,7 @@ import { noiseMatrix } from "./matrix.js";
 import { counted, fillOptions, passing } from "./filters.js";
 import { sampleDialog } from "./dialog.js";
 
-const PAGE = 48;
+const PAGE = innerWidth > 560 ? 48 : 16; // cards shown at a time
 const data = JSON.parse(document.getElementById("data").textContent);
 const { cards } = data;
 for (const card of cards) if (card.curve) card.curve.epochs = data.learning.epochs;
@@ -45,7 +45,7 @@ function update() {
   grid.replaceChildren();
   addCards();
   const narrowed = state.given || state.suggested || state.region || state.box || state.id;
-  map?.highlight(narrowed ? found : []);
+  map.highlight(narrowed ? found : []);
   press(state.given, state.suggested);
 }
 

@@ -1,0 +1,103 @@
+"""Where the flagged labels are: their share in every slice of the data that the metadata names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from labelaudit.errors import LabelAuditError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = npt.NDArray[Any]
+NORMAL_95 = 1.959963984540054  # 97.5th percentile of the standard normal distribution
+FEW_VALUES = 20  # numbers with more distinct values are cut into quantiles
+
+
+def slices(
+    samples: pd.DataFrame, metadata: pd.DataFrame | pd.Series[Any], *, bins: int = 5, min_samples: int = 1
+) -> pd.DataFrame:
+    """Return the share of flagged labels in every slice, the worst first: **high is suspicious**.
+
+    Formula: share = flagged / samples, with the 95 % interval of Wilson's score; sorted by its lower bound, so that a
+    small slice does not lead by chance. Many slices are compared: of twenty harmless ones, one lies outside the
+    interval of the whole on the average.
+    Source: Wilson, Journal of the American Statistical Association 1927.
+
+    Args:
+        samples: (n rows) a table with a boolean column is_label_issue, such as an audit's ``samples``.
+        metadata: columns to slice by, indexed by sample_id; other samples' rows are left out. Numbers with more
+            than 20 distinct values are cut into quantiles.
+        bins: how many quantiles.
+        min_samples: leave out smaller slices.
+
+    Returns:
+        One row a slice: column, value, n_samples, n_issues, share, low, high. Where the metadata is missing, or
+        does not know a sample, the value is missing.
+
+    Raises:
+        LabelAuditError: is_label_issue is not there, or the metadata knows none of the samples.
+
+    Example:
+        >>> import pandas as pd
+        >>> samples = pd.DataFrame({"is_label_issue": [True, True, False, False, False]})
+        >>> slices(samples, pd.Series(["phone", "phone", "phone", "scan", "scan"], name="source")).round(3)
+           column  value  n_samples  n_issues  share    low   high
+        0  source  phone          3         2  0.667  0.208  0.939
+        1  source   scan          2         0  0.000  0.000  0.658
+    """
+    import pandas as pd
+
+    if "is_label_issue" not in samples.columns:
+        raise LabelAuditError(
+            f"samples has no column is_label_issue, only {', '.join(map(str, samples.columns))}; pass audit.samples"
+        )
+    facts = metadata.to_frame() if isinstance(metadata, pd.Series) else metadata
+    known = samples.index.isin(facts.index)
+    if not known.any():
+        raise LabelAuditError(
+            f"metadata knows none of the samples: its index begins with {facts.index[:1].tolist()}, sample ids with "
+            f"{samples.index[:1].tolist()}. Set its index to the sample ids, e.g. metadata.set_index('path')"
+        )
+    if not facts.index.is_unique:
+        twice = facts.index[facts.index.duplicated()][0]
+        raise LabelAuditError(f"metadata names sample {twice!r} more than once; keep one row a sample")
+    facts = facts.reindex(samples.index)
+    flagged = samples["is_label_issue"].astype(bool)
+    found = []
+    for column in facts.columns:
+        of_value = flagged.groupby(bins_of(facts[column], bins), dropna=False, observed=True)
+        counts = of_value.agg(["size", "sum"])
+        for value, n, issues in counts.itertuples(name=None):
+            low, high = wilson_interval(issues, n)
+            found.append((column, value, int(n), int(issues), issues / n, float(low), float(high)))
+    table = pd.DataFrame(found, columns=["column", "value", "n_samples", "n_issues", "share", "low", "high"])
+    table = table[table["n_samples"] >= min_samples]
+    return table.sort_values(["low", "share"], ascending=False, kind="stable", ignore_index=True)
+
+
+def bins_of(values: pd.Series[Any], bins: int) -> pd.Series[Any]:
+    """Return the values to group by: numbers of many different values as their quantiles."""
+    import pandas as pd
+
+    if values.dtype.kind in "fiu" and values.nunique() > FEW_VALUES:
+        return pd.qcut(values, bins, duplicates="drop")
+    return values
+
+
+def wilson_interval(hits: Any, n: Any) -> tuple[Array, Array]:
+    """Return Wilson's 95 % interval of a share, for hits of n, numbers or arrays; (0, 1) where n is 0.
+
+    Example:
+        >>> low, high = wilson_interval(3, 4)
+        >>> round(float(low), 4), round(float(high), 4)
+        (0.3006, 0.9544)
+    """
+    hits, n = np.asarray(hits, float), np.asarray(n, float)
+    z2 = NORMAL_95**2
+    middle = (hits + z2 / 2) / (n + z2)
+    half = NORMAL_95 / (n + z2) * np.sqrt(hits * (1 - hits / np.maximum(n, 1)) + z2 / 4)
+    return np.maximum(middle - half, 0), np.minimum(middle + half, 1)

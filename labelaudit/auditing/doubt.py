@@ -1,0 +1,96 @@
+"""Disagreements that a noise matrix does not explain: mistakes among the ambiguous samples, or a hard data set?
+
+From one training run the two cannot be told apart sample by sample: a label that a person drew at random between two
+look-alikes is, to the model, the same as a right label it has trouble with. What can be known is how often either is
+the case in data sets that look alike from outside: how far the sample's log ratio goes, how many disagreements the
+noise matrix explains, how clear the model is where it agrees. A logistic regression on those few numbers, fitted by
+`benchmarks/fit_doubt.py` on planted mistakes in public data, gives the probability.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+# Printed by `python benchmarks/fit_doubt.py`: one coefficient per column of `_design`.
+COEFFICIENTS = (-2.372, 0.845, -0.035, -0.125, 0.3, -0.708, -1.255, -0.274, 1.254, 0.718, 0.0)
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What a data set looks like from outside.
+
+    Attributes:
+        rate: estimated share of wrong labels that the noise matrix explains.
+        structured: that share less what noise spread evenly over the classes would give.
+        open: share of disagreements that the noise matrix leaves open.
+        clear_agreeing: median log ratio in favour of the given label, where it is predicted.
+        clear_open: median log ratio against it, where the disagreement is open.
+    """
+
+    rate: float
+    structured: float
+    open: float
+    clear_agreeing: float
+    clear_open: float
+
+    @property
+    def structure(self) -> float:
+        """0..1: how far structured noise explains the disagreements."""
+        return self.structured / (self.rate + self.open + 0.003)
+
+
+def outside(log_ratio: Array, wrong: Array, matrix: Array, labels: Array) -> Outside:
+    """Describe a data set.
+
+    Args:
+        log_ratio: (n,) log of the best other class's probability over the given label's.
+        wrong: (n,) posterior of the noise model.
+        matrix: (K, K) its noise matrix.
+        labels: (n,) given labels.
+    """
+    n_classes, rate = len(matrix), float(wrong.mean())
+    evenly = rate
+    if n_classes > 2:
+        off = matrix[~np.eye(n_classes, dtype=bool)].reshape(n_classes, n_classes - 1)
+        share = np.bincount(labels, minlength=n_classes) / len(labels)
+        evenly = min(rate, float((share * (n_classes - 1) * np.median(off, axis=1)).sum()))
+    agreeing = log_ratio[log_ratio < 0]
+    left_open = log_ratio[(log_ratio > 0) & (wrong <= 0.5)]
+    return Outside(
+        rate=rate,
+        structured=rate - evenly,
+        open=len(left_open) / len(labels),
+        clear_agreeing=max(float(np.median(-agreeing)), 0.1) if len(agreeing) else 0.1,
+        clear_open=float(np.median(left_open)) if len(left_open) > 3 else 0.3,
+    )
+
+
+def doubt(log_ratio: Array, seen: Outside) -> Array:
+    """Return the probability, (n,), that a disagreement which the noise matrix leaves open is a wrong label."""
+    z = _design(log_ratio, seen) @ np.array(COEFFICIENTS)
+    return 1 / (1 + np.exp(-np.clip(z, -30, 30)))
+
+
+def _design(log_ratio: Array, seen: Outside) -> Array:
+    """Return the (n, 11) columns of the regression."""
+    one, against = np.ones(len(log_ratio)), np.maximum(log_ratio, 0)
+    columns = [
+        one,
+        log_ratio,
+        against,
+        one * np.log(seen.rate + 0.005),
+        one * np.log(seen.open + 0.01),
+        one * seen.structure,
+        against * seen.structure,
+        one * seen.clear_agreeing,
+        one * seen.clear_open,
+        against / seen.clear_agreeing,
+        one * np.log(seen.structured + 0.005),
+    ]
+    return np.stack(columns, axis=1)

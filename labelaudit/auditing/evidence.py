@@ -1,0 +1,81 @@
+"""What the audit's verdict reads of a history: two averages of the predicted probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from labelaudit.analyzers.accumulator import Accumulator
+from labelaudit.analyzers.mean_scores import AllClasses, LikeliestClasses
+from labelaudit.history.blocks import Block
+from labelaudit.history.encode import KEEP_SCORES_UP_TO
+from labelaudit.history.frame import SummaryFrame
+
+Array = npt.NDArray[Any]
+
+LATE = 16  # epochs from here on are mostly memory: half the weight
+
+
+@dataclass(frozen=True)
+class EpochUse:
+    """How the verdict uses one epoch.
+
+    Attributes:
+        weight: in the average over the whole training.
+        early: whether it belongs to the average over the epochs before memorising.
+    """
+
+    weight: float
+    early: bool
+
+
+def log_time_weight(index: int) -> float:
+    """Return the weight of a run's i-th recorded epoch: 1 / (i + 1), so that each doubling counts once.
+
+    No length of training is special then, and a long memorised tail cannot drown the early epochs. The first epoch,
+    whose model knows next to nothing, and those from the 17th on, which mostly remember, count half.
+    """
+    return (0.5 if index == 0 or index >= LATE else 1.0) / (index + 1)
+
+
+class Evidence(Accumulator):
+    """The log-time average and the early average; 8 K + 16 bytes a sample (144 for summaries of many classes).
+
+    Args:
+        n_samples: number of samples.
+        n_classes: number of classes.
+        uses: how each (run, epoch) is used.
+    """
+
+    def __init__(self, n_samples: int, n_classes: int, uses: Mapping[tuple[int, int], EpochUse]) -> None:
+        self.uses = uses
+        super().__init__(n_samples, n_classes)
+
+    def start(self) -> None:
+        """The averages wait for the first block, which tells scores from summaries."""
+        self.whole: AllClasses | LikeliestClasses | None = None
+        self.early: AllClasses | LikeliestClasses | None = None
+
+    def update(self, block: Block) -> None:
+        """Add an epoch's block."""
+        if self.whole is None or self.early is None:
+            few = self.n_classes <= KEEP_SCORES_UP_TO or not isinstance(block.frame, SummaryFrame)
+            kind = AllClasses if few else LikeliestClasses
+            self.whole, self.early = kind(self.n, self.n_classes), kind(self.n, self.n_classes)
+        use = self.uses[block.run, block.epoch]
+        self.whole.add(block, use.weight)
+        if use.early:
+            self.early.add(block)
+
+    def averages(self) -> tuple[AllClasses | LikeliestClasses, AllClasses | LikeliestClasses]:
+        """Return the log-time average over the whole training, and the average over the early epochs."""
+        assert self.whole is not None
+        assert self.early is not None
+        return self.whole, self.early
+
+    def result(self) -> dict[str, Array]:
+        """Nothing for the table: the verdict reads the averages."""
+        return {}

@@ -1,0 +1,111 @@
+"""Which epochs say what the model learned, before it learned the mistakes by heart.
+
+Disagreement between model and labels falls while the model learns the classes, stays while nothing more can be
+learned from other samples, and falls again when single samples, the wrong labels among them, are memorised. Two
+numbers are followed at every doubling of the epochs, on a subset of the samples: the share that disagrees, and the
+share that the noise model (`noise_model.fit`) calls wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from labelaudit.auditing import noise_model
+from labelaudit.history import History
+
+Array = npt.NDArray[Any]
+
+SUBSET = 3000  # samples that the rule looks at
+SUBSET_VALUES = 1 << 20  # and scores of theirs held at a time
+PLATEAU = 0.9  # learning is over when twice the epochs lower the disagreement by less than a tenth
+COLLAPSE = 0.6  # memorising has begun when twice the epochs lose four tenths of the estimated errors ...
+MATERIAL = 0.2  # ... unless those were few beside what the model leaves open
+EARLY_FALL = 0.67  # in epochs 3 and 4 a fall of the disagreement by a third or more is learning still
+EARLY_MATERIAL = 0.5
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What a doubling block of epochs shows: shares of the subset."""
+
+    wrong: float  # estimated errors
+    open: float  # disagreements that the noise model does not call wrong
+    disagreeing: float
+
+
+def early_epochs(history: History, run: int, epochs: list[int], split: str | None) -> list[int]:
+    """Return the first epochs of a run, up to where memorising begins.
+
+    Args:
+        history: the history.
+        run: number of the run.
+        epochs: recorded epochs of that run, ascending.
+        split: which split.
+    """
+    table = history.table(split)
+    rows = _subset(table.keys, min(SUBSET, max(SUBSET_VALUES // history.n_classes, 50)))
+    labels = table.labels[rows]
+    before: _Reading | None = None
+    used = 0
+    for number, block in enumerate(doubling_blocks(len(epochs))):
+        if number > 0:
+            reading = _read(history, run, [epochs[i] for i in block], split, rows, labels)
+            if before is not None and _learned(number, before, reading):
+                break
+            before = reading
+        used = block.stop
+    return epochs[:used]
+
+
+def doubling_blocks(n_epochs: int) -> Iterator[range]:
+    """Yield the epochs' indices in blocks 0, 1, 2-3, 4-7, 8-15, ..."""
+    start = 0
+    while start < n_epochs:
+        stop = min(max(2 * start, 1), n_epochs)
+        yield range(start, stop)
+        start = stop
+
+
+def _subset(keys: Array, size: int) -> Array:
+    """Return up to ``size`` ascending rows; which ones depends on the samples' keys, not on their order."""
+    if len(keys) <= size:
+        return np.arange(len(keys))
+    from pandas.util import hash_array
+
+    return np.sort(np.argpartition(hash_array(keys), size)[:size])
+
+
+def _read(history: History, run: int, epochs: list[int], split: str | None, rows: Array, labels: Array) -> _Reading:
+    """Average a block of epochs over the subset and fit the noise model to it."""
+    total = np.zeros((history.n_classes, len(rows)))
+    seen = np.zeros(len(rows))
+    table_labels = history.table(split).labels
+    for epoch in epochs:
+        found, frame = history.open_epoch(epoch, split=split, run=run).pick(rows, table_labels)
+        whole = ~np.isnan(frame.loss)
+        total[:, found[whole]] += frame.probabilities[:, whole]
+        seen[found[whole]] += 1
+    some = seen > 0
+    if not some.any():
+        return _Reading(0.0, 0.0, 0.0)
+    mean, given = total[:, some] / seen[some], labels[some]
+    model = noise_model.fit(mean, given, iterations=8)
+    wrong = noise_model.posterior(model, lambda here: mean[:, here], given).wrong
+    disagreeing = mean.argmax(axis=0) != given
+    return _Reading(model.rate, float((disagreeing & (wrong <= 0.5)).mean()), float(disagreeing.mean()))
+
+
+def _learned(number: int, before: _Reading, now: _Reading) -> bool:
+    """Say whether the block before was the last one of learning."""
+    if now.disagreeing > PLATEAU * before.disagreeing:
+        return True
+    if number == 2 and not (
+        now.disagreeing > EARLY_FALL * before.disagreeing and before.wrong > EARLY_MATERIAL * before.open
+    ):
+        return False
+    return now.wrong < COLLAPSE * before.wrong and before.wrong > MATERIAL * before.open

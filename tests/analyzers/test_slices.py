@@ -1,0 +1,89 @@
+"""Slices of an audit by metadata."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from labelaudit import LabelAuditError
+from labelaudit.analyzers import slices
+from labelaudit.analyzers.slices import wilson_interval
+
+IDS = [f"image-{i}" for i in range(10)]
+SAMPLES = pd.DataFrame(
+    {"is_label_issue": [True, True, True, False, False, False, False, False, True, False]},
+    index=pd.Index(IDS, name="sample_id"),
+)
+SOURCE = pd.Series(["a", "a", "a", "a", "b", "b", "b", "b", "c", None], index=IDS, name="source")
+
+
+def test_counts_per_value_worst_first():
+    found = slices(SAMPLES, SOURCE)
+    assert found.loc[0, "value"] == "a"
+    by_value = found.set_index("value")
+    assert by_value.loc[["a", "b", "c"], "n_samples"].tolist() == [4, 4, 1]
+    assert by_value.loc[["a", "b", "c"], "n_issues"].tolist() == [3, 0, 1]
+    assert by_value.loc["a", "low"] == pytest.approx(0.3006, abs=1e-4)
+    assert found["value"].isna().sum() == 1
+    assert found["n_samples"].sum() == 10
+    assert found["low"].is_monotonic_decreasing
+
+
+def test_the_order_of_the_metadata_does_not_matter():
+    pd.testing.assert_frame_equal(slices(SAMPLES, SOURCE), slices(SAMPLES, SOURCE[::-1]))
+
+
+def test_samples_unknown_to_the_metadata_are_a_missing_value():
+    found = slices(SAMPLES, SOURCE.iloc[:4])
+    assert found.set_index("value").loc["a", "n_samples"] == 4
+    assert found.loc[found["value"].isna(), "n_samples"].tolist() == [6]
+
+
+def test_several_columns_and_small_slices():
+    metadata = pd.DataFrame({"source": SOURCE, "night": [True, False] * 5}, index=IDS)
+    found = slices(SAMPLES, metadata, min_samples=4)
+    assert sorted(zip(found["column"], found["n_samples"], strict=True)) == [
+        ("night", 5),
+        ("night", 5),
+        ("source", 4),
+        ("source", 4),
+    ]
+
+
+def test_numbers_are_cut_into_quantiles():
+    samples = pd.DataFrame({"is_label_issue": np.arange(100) >= 80})
+    found = slices(samples, pd.Series(np.arange(100.0), name="brightness"), bins=5)
+    assert found["n_samples"].tolist() == [20] * 5
+    assert found.loc[0, "share"] == 1
+    assert found.loc[0, "value"].right == 99
+
+
+def test_few_numbers_stay_what_they_are():
+    found = slices(SAMPLES, pd.Series([0, 1] * 5, index=IDS, name="camera"))
+    assert sorted(found["value"]) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("samples", "metadata", "message"),
+    [
+        (pd.DataFrame({"score": [1]}), SOURCE, "no column is_label_issue, only score; pass audit.samples"),
+        (SAMPLES, SOURCE.reset_index(drop=True), r"begins with \[0\], sample ids with \['image-0'\]"),
+        (SAMPLES, pd.concat([SOURCE, SOURCE[:1]]), "names sample 'image-0' more than once"),
+    ],
+)
+def test_what_does_not_fit_is_refused(samples, metadata, message):
+    with pytest.raises(LabelAuditError, match=message):
+        slices(samples, metadata)
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 0), (0, 10), (10, 10), (3, 7), (500, 100_000)])
+def test_wilson_interval_solves_its_equation(hits, n):
+    low, high = wilson_interval(hits, n)
+    assert 0 <= low <= high <= 1
+    if n:
+        share = hits / n
+        assert low <= share <= high
+        for bound in (low, high):
+            if 0 < bound < 1:
+                assert abs(share - bound) / np.sqrt(bound * (1 - bound) / n) == pytest.approx(1.959964, abs=1e-4)
