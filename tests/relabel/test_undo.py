@@ -47,6 +47,7 @@ def label_file(place: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["file", "tree"])
 def test_killed_at_every_step(make_audit: MakeAudit, tmp_path: Path, kind: str) -> None:
     make_audit(IDS).save(tmp_path / "audit")

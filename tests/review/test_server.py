@@ -83,7 +83,9 @@ def test_other_hosts_and_origins_are_refused(client: Client) -> None:
 
 def test_a_post_needs_an_origin_and_json(client: Client) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", client.port, timeout=10)
-    connection.request("POST", "/api/undo", b'{"reviewer": "Ann"}', client.headers | {"Content-Type": "application/json"})
+    connection.request(
+        "POST", "/api/undo", b'{"reviewer": "Ann"}', client.headers | {"Content-Type": "application/json"}
+    )
     assert connection.getresponse().status == 403
     connection.close()
     assert client.ask("POST", "/api/undo", {"reviewer": "Ann"}, Content_Type="text/plain")[0] == 415
@@ -126,7 +128,9 @@ def test_ids_that_are_paths_lead_nowhere_else(place: Place, tmp_path_factory: py
     Image.new("RGB", (4, 4), "red").save(secret)
     ids = ["<i>00</i>.png", "../secret.png", str(secret), "a\0b"]
     scores = np.eye(4, 2)[None] + 0.1
-    found = labelaudit.audit(labelaudit.history_from_arrays(scores / scores.sum(-1, keepdims=True), [0, 1, 0, 1], sample_ids=ids))
+    found = labelaudit.audit(
+        labelaudit.history_from_arrays(scores / scores.sum(-1, keepdims=True), [0, 1, 0, 1], sample_ids=ids)
+    )
     with open_review(found, images=place.images, decisions=place.images.parent / "d.jsonl") as review:
         client = Client(review)
         answers = {client.ask("GET", f"/image/{rank}")[0] for rank in range(4)}
@@ -152,7 +156,9 @@ def test_names_from_data_come_as_data(client: Client, place: Place) -> None:
     page = client.ask("GET", "/")[1].decode()
     assert IDS[0] not in page
     assert NAMES[0] not in page
-    with open_review(place.run, reviewer="</script><script>alert(1)</script>", decisions=place.run / "2.jsonl") as review:
+    with open_review(
+        place.run, reviewer="</script><script>alert(1)</script>", decisions=place.run / "2.jsonl"
+    ) as review:
         assert b"</script><script>alert" not in Client(review).ask("GET", "/")[1]
 
 
@@ -166,7 +172,9 @@ def test_a_review_through_the_interface(client: Client, opened: Review) -> None:
 
     def decide(action: str, **more: Any) -> tuple[int, Any]:
         rank = client.view()["sample"]["rank"]
-        status, body, _ = client.ask("POST", "/api/decide", {"reviewer": "Ann", "ranks": [rank], "action": action, **more})
+        status, body, _ = client.ask(
+            "POST", "/api/decide", {"reviewer": "Ann", "ranks": [rank], "action": action, **more}
+        )
         return status, json.loads(body)
 
     assert decide("accept")[1]["n_decided"] == 1
