@@ -14,7 +14,7 @@ from labelaudit.errors import LabelAuditError
 
 if TYPE_CHECKING:
     import labelaudit.analyzers as analyzers
-    from labelaudit.auditing import Audit, audit, load_audit, plant_mistakes
+    from labelaudit.auditing import Audit, Comparison, audit, compare, load_audit, plant_mistakes
     from labelaudit.history import History, Recorder, history_from_arrays, open_history
     from labelaudit.relabeling import Relabelled, relabel, undo_relabel
     from labelaudit.reviewing import DecisionLog, Review, load_decisions, review, write_decisions
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Audit",
+    "Comparison",
     "DecisionLog",
     "History",
     "LabelAuditError",
@@ -32,6 +33,7 @@ __all__ = [
     "__version__",
     "analyzers",
     "audit",
+    "compare",
     "history_from_arrays",
     "load_audit",
     "load_decisions",
@@ -46,12 +48,14 @@ __all__ = [
 # The code of `audit` lies in `labelaudit.auditing`: a sub-package called `audit` would replace the function.
 _MODULE_OF = {
     "Audit": "labelaudit.auditing",
+    "Comparison": "labelaudit.auditing",
     "DecisionLog": "labelaudit.reviewing",
     "History": "labelaudit.history",
     "Recorder": "labelaudit.history",
     "Relabelled": "labelaudit.relabeling",
     "Review": "labelaudit.reviewing",
     "audit": "labelaudit.auditing",
+    "compare": "labelaudit.auditing",
     "history_from_arrays": "labelaudit.history",
     "load_audit": "labelaudit.auditing",
     "load_decisions": "labelaudit.reviewing",

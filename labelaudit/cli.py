@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from labelaudit.commands.compare import add_compare
 from labelaudit.commands.relabel import add_relabel
 from labelaudit.commands.review import add_review
 from labelaudit.errors import LabelAuditError
@@ -41,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     add_review(commands)
     add_relabel(commands)
+    add_compare(commands)
     return parser
 
 
