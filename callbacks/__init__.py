@@ -1,7 +1,7 @@
 """Recorders that write a history while a model trains.
 
-`PredictionRecorder` is a callback for Lightning. Importing this package imports neither torch nor Lightning:
-each recorder is loaded when its name is first used.
+`PredictionRecorder` is a callback for Lightning; `AuditLogger` logs the audit when its training ends.
+Importing this package imports neither torch nor Lightning: each recorder is loaded when its name is first used.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from labelaudit.callbacks.audit_logger import AuditLogger
     from labelaudit.callbacks.lightning import PredictionRecorder
 
-__all__ = ["PredictionRecorder"]
+__all__ = ["AuditLogger", "PredictionRecorder"]
 
-_MODULES = {"PredictionRecorder": "lightning"}
+_MODULES = {"AuditLogger": "audit_logger", "PredictionRecorder": "lightning"}
 
 
 def __getattr__(name: str) -> Any:

@@ -15,10 +15,9 @@ def write_aum(history: History, path: str | os.PathLike[str], *, split: str | No
     """Write ``aum_values.csv`` and ``full_aum_records.csv`` as the package aum does.
 
     ``aum_values.csv`` has sample_id and aum (mean margin in logits, **low is suspicious**), the highest first;
-    ``full_aum_records.csv`` one row per sample and epoch. That package puts values and classes under each other's
-    names, and so does this file: ``target_logit`` is the given label's logit and ``target_val`` its class,
-    ``other_logit`` the largest other logit and ``other_val`` its class. Logits are those of the history: shifted, so
-    that a sample's largest is 0 (of summaries: logarithms of probabilities); margins are not changed by that.
+    ``full_aum_records.csv`` one row per sample and epoch: target_logit and other_logit are classes (the given label and
+    the likeliest other one), target_val and other_val their logits, as in aum 1.0. Logits are those of the history:
+    shifted, so that a sample's largest is 0 (of summaries: logarithms of probabilities); margins do not change by that.
 
     Args:
         history: the history.
@@ -37,15 +36,15 @@ def write_aum(history: History, path: str | os.PathLike[str], *, split: str | No
             "row": rows,
             "run": block.run,
             "epoch": block.epoch,
-            "target_logit": -frame.loss - shift,
-            "other_logit": -frame.other_loss - shift,
-            "other_val": frame.other,
+            "target_val": -frame.loss - shift,
+            "other_val": -frame.other_loss - shift,
+            "other_logit": frame.other,
             "margin": frame.margin,
         }
         parts.append(pd.DataFrame(columns))
     table = pd.concat(parts).sort_values(["row", "run", "epoch"], kind="stable")
     table["num_measurements"] = table.groupby("row").cumcount() + 1
-    table["target_val"] = labels[table["row"]]
+    table["target_logit"] = labels[table["row"]]
     table["aum"] = table.groupby("row")["margin"].cumsum() / table["num_measurements"]
     table["sample_id"] = ids[table["row"]]
     names = ["target_logit", "target_val", "other_logit", "other_val", "margin", "aum"]

@@ -16,8 +16,8 @@ from labelaudit.history.frame import ScoresFrame
 def write_cartography(history: History, path: str | os.PathLike[str], *, split: str | None = None) -> int:
     """Write a history as ``training_dynamics/dynamics_epoch_*.jsonl``, as dataset-cartography reads them.
 
-    Each line has ``guid`` (the sample id), ``logits_epoch_N`` (one number per class, the largest is 0; six decimals)
-    and ``gold`` (number of the given label). Of a history that kept summaries only, the classes beside the given and the
+    Each line has ``guid`` (the sample id), ``logits_epoch_N`` (one per class, six decimals, the largest is 0) and
+    ``gold`` (number of the given label). Of a history that kept summaries only, the classes beside the given and the
     best other one share their probability evenly. Runs follow each other, epochs are counted from 0.
 
     Args:

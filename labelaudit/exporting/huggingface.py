@@ -48,6 +48,5 @@ def export(audit: Audit, dataset: Any, id_column: str | None) -> Any:
             f"{len(at) - sum(place is not None for place in places):,} of {len(at):,} audited samples are not in the "
             "dataset; name the column with the sample ids, id_column="
         )
-    for name, column in table.items():
-        dataset = dataset.add_column(name, [None if place is None else column[place] for place in places])
-    return dataset
+    added = {name: [None if place is None else column[place] for place in places] for name, column in table.items()}
+    return datasets.concatenate_datasets([dataset, datasets.Dataset.from_dict(added)], axis=1)

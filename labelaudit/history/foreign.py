@@ -156,8 +156,9 @@ def _aum(path: Path) -> History:
             f"{path} has columns {', '.join(map(str, table.columns))}: expected AUM's full_aum_records.csv, which "
             "AUMCalculator(..., compressed=False) writes; aum_values.csv has no epochs and no labels"
         )
-    # AUM writes values under "_logit" and classes under "_val"; a file with the names put right is read as well.
-    logit, label = ("_logit", "_val") if _whole(table["target_val"]) else ("_val", "_logit")
+    # aum 1.0 has classes under "_logit" and values under "_val"; its sources since then have them the other way round.
+    turned = _whole(table["target_val"]) and not _whole(table["target_logit"])
+    logit, label = ("_logit", "_val") if turned else ("_val", "_logit")
     codes, ids = pd.factorize(table["sample_id"])
     given, other = (table[f"{one}{label}"].to_numpy(np.int64) for one in ("target", "other"))
     labels = np.full(len(ids), -1)

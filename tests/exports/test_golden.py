@@ -118,7 +118,7 @@ def test_aum_round_trip(history: History, tmp_path: Path) -> None:
     table = audit(history).samples["aum"]
     np.testing.assert_allclose(values.reindex(IDS), table, rtol=1e-5)
     records = pd.read_csv(tmp_path / "full_aum_records.csv")
-    assert records.drop_duplicates("sample_id").set_index("sample_id")["target_val"].to_dict() == dict(
+    assert records.drop_duplicates("sample_id").set_index("sample_id")["target_logit"].to_dict() == dict(
         zip(IDS, GIVEN.tolist(), strict=True)
     )
 
