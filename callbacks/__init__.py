@@ -1,7 +1,8 @@
 """Recorders that write a history while a model trains.
 
-`PredictionRecorder` is a callback for Lightning; `AuditLogger` logs the audit when its training ends.
-Importing this package imports neither torch nor Lightning: each recorder is loaded when its name is first used.
+`PredictionRecorder` is a callback for Lightning, `TorchRecorder` is for a plain PyTorch loop, `TrainerRecorder` is a
+callback for Hugging Face's Trainer; `AuditLogger` logs the audit when a training with Lightning ends. Importing this
+package imports neither torch nor Lightning: each is loaded when its name is first used.
 """
 
 from __future__ import annotations
@@ -11,11 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labelaudit.callbacks.audit_logger import AuditLogger
+    from labelaudit.callbacks.hugging_face import TrainerRecorder
     from labelaudit.callbacks.lightning import PredictionRecorder
+    from labelaudit.callbacks.torch_recorder import TorchRecorder
 
-__all__ = ["AuditLogger", "PredictionRecorder"]
+__all__ = ["AuditLogger", "PredictionRecorder", "TorchRecorder", "TrainerRecorder"]
 
-_MODULES = {"AuditLogger": "audit_logger", "PredictionRecorder": "lightning"}
+_MODULES = {
+    "AuditLogger": "audit_logger",
+    "PredictionRecorder": "lightning",
+    "TorchRecorder": "torch_recorder",
+    "TrainerRecorder": "hugging_face",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -27,10 +27,20 @@ class BackgroundRecorder:
         max_pending_mib: scores and labels that may wait to be reduced, in MiB; `add` waits where there are more. The
             thread itself needs about four times a chunk (2 MiB), and keeps the columns of the open epoch.
         on_error: "raise" stops training at the next `check()`, "warn" lets it go on without recording.
+        first_rows: is called with ids, labels and split of each split's first batch, in the thread.
     """
 
-    def __init__(self, recorder: Recorder, *, max_pending_mib: float = 64, on_error: str = "raise") -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        *,
+        max_pending_mib: float = 64,
+        on_error: str = "raise",
+        first_rows: Callable[[Any, Any, str], None] | None = None,
+    ) -> None:
         self._recorder = recorder
+        self._first_rows = first_rows
+        self._seen: set[str] = set()  # splits whose first batch was handed over
         self._limit = int(max_pending_mib * (1 << 20))
         self._chunk_limit = min(_CHUNK_BYTES, self._limit // 4)
         self._on_error = on_error
@@ -54,11 +64,26 @@ class BackgroundRecorder:
             self._hand_over(split)
             chunk = self._chunks[split] = self._new_chunk(scores, labels)
         chunk.add(ids, scores, labels)
+        if split not in self._seen:  # what is wrong with the rows is wrong with the first: don't wait for a full chunk
+            self._seen.add(split)
+            self._hand_over(split, first=True)
 
-    def end_epoch(self, epoch: int, *, split: str) -> None:
+    def end_epoch(self, epoch: int, *, split: str, whole: bool = True) -> None:
         """Write the split's epoch, once everything before is done."""
         self._hand_over(split)
-        self._put(lambda: self._recorder.end_epoch(epoch, split=split))
+        self._put(lambda: self._recorder.end_epoch(epoch, split=split, whole=whole))
+
+    def save_part(self, epoch: int, *, split: str) -> str | None:
+        """Write the rows of an epoch that goes on, and return the name of the part once it is on disk."""
+        names: list[str | None] = []
+        self._hand_over(split)
+        self._put(lambda: names.append(self._recorder.save_part(epoch, split=split)))
+        self.wait()
+        return names[0] if names else None
+
+    def load_part(self, name: str, *, split: str) -> bool:
+        """Go on with the rows of a part; False if it is not there. Before the first `add` only."""
+        return self._recorder.load_part(name, split=split)
 
     def discard_epoch(self, *, split: str) -> None:
         """Forget the rows of an epoch that will not be finished."""
@@ -91,16 +116,7 @@ class BackgroundRecorder:
         if error is None or self._reported:
             return
         self._reported = True
-        hint = "the epochs finished before are whole"
-        if self._on_error == "warn":
-            warnings.warn(f"training goes on, recording stopped: {error} ({hint})", stacklevel=2)
-            return
-        if isinstance(error, LabelAuditError):
-            raise error
-        raise LabelAuditError(
-            f"the history could not be written: {error!r}; {hint}. To train on without recording when that"
-            " happens, pass on_error='warn'"
-        ) from error
+        report_error(error, self._on_error)
 
     def _new_chunk(self, scores: Tensor, labels: Tensor) -> Chunk:
         """A chunk that takes this batch, once the bound on memory allows it."""
@@ -130,15 +146,18 @@ class BackgroundRecorder:
             self._spare.append(chunk)
             self._changed.notify_all()
 
-    def _hand_over(self, split: str) -> None:
+    def _hand_over(self, split: str, *, first: bool = False) -> None:
         chunk = self._chunks.pop(split, None)
         if chunk is not None:
             chunk.seal()
-            self._put(lambda: self._record(chunk, split))
+            self._put(lambda: self._record(chunk, split, first))
 
-    def _record(self, chunk: Chunk, split: str) -> None:
+    def _record(self, chunk: Chunk, split: str, first: bool) -> None:
         try:
-            self._recorder.record(*chunk.arrays(), split=split)
+            ids, scores, labels = chunk.arrays()
+            if first and self._first_rows is not None:
+                self._first_rows(ids, labels, split)
+            self._recorder.record(ids, scores, labels, split=split)
         finally:
             self._recycle(chunk)
 
@@ -163,3 +182,17 @@ class BackgroundRecorder:
             with self._changed:
                 self._tasks.popleft()
                 self._changed.notify_all()
+
+
+def report_error(error: Exception, on_error: str) -> None:
+    """Raise what kept the history from being written ("raise"), or say that recording stopped ("warn")."""
+    hint = "the epochs finished before are whole"
+    if on_error == "warn":
+        warnings.warn(f"training goes on, recording stopped: {error} ({hint})", stacklevel=3)
+        return
+    if isinstance(error, LabelAuditError):
+        raise error
+    raise LabelAuditError(
+        f"the history could not be written: {error!r}; {hint}. To train on without recording when that happens, pass"
+        " on_error='warn'"
+    ) from error

@@ -12,7 +12,7 @@ from torch._subclasses import FakeTensor
 from torch._subclasses.functional_tensor import FunctionalTensor
 
 from labelaudit.callbacks.patch import Patch
-from labelaudit.callbacks.step_scores import Found, Pick
+from labelaudit.callbacks.step_scores import Found, Pick, are_labels, are_scores, holds_only_loss
 
 # The loss functions are watched twice. Their public names: a compiled step records what a function it traces does, and
 # it traces no deeper. Where they end: a name imported before training still leads there.
@@ -102,17 +102,22 @@ class CapturedScores:
             self._closed = caught
             self._clear()
 
-    def take(self, outputs: Any, batch: Any, n: int) -> tuple[Tensor, Tensor]:
-        """Scores and labels of the step that ended, for a batch of n samples.
+    def take(self, outputs: Any, batch: Any, n: int, given: Callable[[], Any] = lambda: None) -> tuple[Tensor, Tensor]:
+        """Scores and labels of the step that ended, for a batch of n samples; `given` looks labels up in the dataset.
 
         Raises:
             LabelAuditError: they can't be told; the message says what was found and what to pass.
         """
         losses, forwards = self._closed or self._caught() or ([], [])
         self._disarm()
+        if self._scores is None and self._labels is None and losses and holds_only_loss(outputs):  # the usual, quickly
+            scores, labels = losses[0]
+            same = all(pair[0] is scores and pair[1] is labels for pair in losses)
+            if same and are_scores(scores, n) and are_labels(labels, n):
+                return scores, labels
         found = Found(outputs, batch, n, losses, forwards)
         with torch.no_grad():
-            return found.scores(self._scores, self._named), found.labels(self._labels)
+            return found.scores(self._scores, self._named), found.labels(self._labels, given)
 
     def _disarm(self) -> None:
         self.armed = False

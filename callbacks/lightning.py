@@ -5,31 +5,22 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from importlib import import_module
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
-from labelaudit.callbacks.background import BackgroundRecorder
+from labelaudit.callbacks.background import BackgroundRecorder, report_error
 from labelaudit.callbacks.captured_scores import CapturedScores
+from labelaudit.callbacks.given_labels import check_labels
+from labelaudit.callbacks.lightning_base import Callback, one_of, refuse_dataloader_iter
 from labelaudit.callbacks.trainer_ids import TrainerIds
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import Recorder
 
 __all__ = ["PredictionRecorder"]
 
-if TYPE_CHECKING:
-    from lightning.pytorch import Callback as _Callback
-else:
-    # Each of Lightning's two packages accepts only its own Callback: this is both.
-    _packages = [name for name in ("lightning.pytorch", "pytorch_lightning") if find_spec(name.split(".")[0])]
-    if not _packages:
-        raise ImportError("PredictionRecorder needs Lightning. Install it: pip install lightning")
-    _Callback = type("_Callback", tuple(import_module(name).Callback for name in _packages), {})
 
-
-class PredictionRecorder(_Callback):
+class PredictionRecorder(Callback):
     """Records what a model predicts for every sample in every epoch, while Lightning trains it.
 
     Dataset, dataloader and module stay as they are, and training is the same bit for bit. Scores are copied as the
@@ -44,7 +35,8 @@ class PredictionRecorder(_Callback):
             a submodule whose output they are, or a function `(outputs, batch) -> tensor`. None: the step's `logits`,
             `preds` or `scores`, else the input of its loss function, else the output of the module's forward.
         labels: (n,) class numbers: a key of what the step returns or of the batch, or such a function. None: the
-            step's `targets`, `labels` or `y`, else the target of its loss function, else what the batch holds.
+            step's `targets`, `labels` or `y`, else the target of its loss function, else what the batch holds, else
+            the dataset's `targets` or `labels`.
         class_names: names of the classes, in the order of the scores.
         splits: "train", and "val" for the validation pass of every epoch.
         keep: "scores" (every class's), "summary", or "auto": scores while the classes are few.
@@ -57,6 +49,7 @@ class PredictionRecorder(_Callback):
         max_pending_mib: scores that may wait for the writer, in MiB; training waits while there are more.
         subset_ids: ids in a `Subset` are positions in it ("position") or in the dataset under it ("underlying").
         precision: "half" or "single", of the stored numbers.
+        ignore_label: rows with this label are not recorded; the default of `cross_entropy`.
 
     Raises:
         LabelAuditError: for unknown options; in the first batch if ids, scores or labels can't be found.
@@ -82,17 +75,17 @@ class PredictionRecorder(_Callback):
         max_pending_mib: float = 64,
         subset_ids: str = "position",
         precision: str = "half",
+        ignore_label: int | None = -100,
     ) -> None:
         super().__init__()
-        _one_of("on_error", on_error, ("raise", "warn"))
-        _one_of("subset_ids", subset_ids, ("position", "underlying"))
-        _one_of("keep", keep, ("auto", "summary", "scores"))
-        _one_of("scores_are", scores_are, ("auto", "logits", "probabilities"))
-        _one_of("precision", precision, ("half", "single"))
-        _one_of("task", task, ("classification",))
         splits = (splits,) if isinstance(splits, str) else tuple(splits)
-        for split in splits:
-            _one_of("splits", split, ("train", "val"))
+        one_of("on_error", (on_error,), ("raise", "warn"))
+        one_of("subset_ids", (subset_ids,), ("position", "underlying"))
+        one_of("keep", (keep,), ("auto", "summary", "scores"))
+        one_of("scores_are", (scores_are,), ("auto", "logits", "probabilities"))
+        one_of("precision", (precision,), ("half", "single"))
+        one_of("task", (task,), ("classification",))
+        one_of("splits", splits, ("train", "val"))
         if every_n_epochs < 1 or max_pending_mib <= 0:
             raise LabelAuditError(
                 "every_n_epochs must be 1 or more and max_pending_mib above 0,"
@@ -111,17 +104,23 @@ class PredictionRecorder(_Callback):
             "precision": precision,
             "planted": planted,
             "every_n_epochs": every_n_epochs,
-            "overwrite": overwrite,
+            "nan": "keep",
+            "ignore_label": ignore_label,
         }
+        self._overwrite = overwrite
         self._ids = TrainerIds(id_key=id_key, unwind_subsets=subset_ids == "underlying")
         self._captured = CapturedScores(scores, labels)
+        self._labels = labels
         self._writer: BackgroundRecorder | None = None
         self._open: dict[str, int] = {}  # split -> epoch whose rows are being recorded
+        self._state: dict[str, Any] = {}  # of a checkpoint that is resumed from, or of an exception
+        self._state_key = self._generate_state_key(path=os.fspath(path))
 
     # Life of a run
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Follow the loaders."""
+        self._state = {}
         if stage == "fit" and not trainer.fast_dev_run:
             self._ids.attach(trainer, self._splits)
 
@@ -133,7 +132,12 @@ class PredictionRecorder(_Callback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Open the history."""
         if not trainer.fast_dev_run:
-            self._writer = self._open_history(trainer)
+            refuse_dataloader_iter(pl_module)
+            try:
+                self._writer = self._open_history(trainer)
+            except OSError as error:
+                report_error(error, self._on_error)
+            self._go_on_with_part(trainer)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Mark the history finished."""
@@ -146,10 +150,30 @@ class PredictionRecorder(_Callback):
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Keep the finished epochs, and leave no trace elsewhere."""
         try:
+            self._state = self.state_dict()  # for whoever saves a checkpoint on exceptions
             self._close(finished=False)
         except LabelAuditError as error:  # must not hide the exception that ended training
             if error is not exception:
                 warnings.warn(str(error), stacklevel=2)
+
+    # Checkpoints
+
+    @property
+    def state_key(self) -> str:
+        """Each recorder has a state of its own."""
+        return self._state_key
+
+    def state_dict(self) -> dict[str, Any]:
+        """In the middle of an epoch: where its rows so far are kept. Writes them."""
+        if self._writer is None or "train" not in self._open:
+            return self._state
+        epoch = self._open["train"]
+        part = self._writer.save_part(epoch, split="train")
+        return {} if part is None else {"epoch": epoch, "part": part}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Remember where the rows are kept."""
+        self._state = state_dict
 
     # Batches
 
@@ -170,7 +194,7 @@ class PredictionRecorder(_Callback):
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """End an epoch that stopped before its last batch."""
-        self._end_epoch("train")
+        self._end_epoch("train", whole=False)
 
     def on_validation_batch_start(
         self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -192,8 +216,11 @@ class PredictionRecorder(_Callback):
 
     def _open_history(self, trainer: Any) -> BackgroundRecorder:
         resumed = trainer.ckpt_path is not None or trainer.current_epoch > 0
+        overwrite = self._overwrite and not resumed  # the older epochs belong to the run that goes on
         recorder = Recorder(
             self.path,
+            overwrite=overwrite,
+            resume=resumed,
             n_samples=self._ids.lengths(),
             start_epoch=trainer.current_epoch if resumed else 0,
             writer=trainer.global_rank,
@@ -201,7 +228,31 @@ class PredictionRecorder(_Callback):
             **self._options,
         )
         trainer.strategy.barrier("labelaudit")  # every rank has looked at the folder before one writes to it
-        return BackgroundRecorder(recorder, max_pending_mib=self._max_pending_mib, on_error=self._on_error)
+        return BackgroundRecorder(
+            recorder,
+            max_pending_mib=self._max_pending_mib,
+            on_error=self._on_error,
+            first_rows=self._check_first_labels,
+        )
+
+    def _check_first_labels(self, ids: Any, labels: Any, split: str) -> None:
+        given = self._ids.given_labels(ids, split)
+        if given is not None and not callable(self._labels):
+            kept = labels != self._options["ignore_label"]
+            check_labels(labels[kept], given[kept], ids[kept])
+
+    def _go_on_with_part(self, trainer: Any) -> None:
+        state, self._state = self._state, {}
+        if self._writer is None or state.get("epoch") != trainer.current_epoch:
+            return
+        if self._writer.load_part(state["part"], split="train"):
+            self._open["train"] = state["epoch"]
+        else:
+            warnings.warn(
+                f"training goes on in the middle of epoch {state['epoch']}, and the rows recorded before the checkpoint"
+                f" ({state['part']}) are no longer in {self.path}: this epoch's history has the rest only",
+                stacklevel=2,
+            )
 
     def _begin(self, split: str, trainer: Any) -> None:
         if self._writer is None or split not in self._splits or trainer.sanity_checking:
@@ -216,14 +267,14 @@ class PredictionRecorder(_Callback):
             return
         self._writer.check()
         ids = self._ids.take()
-        scores, labels = self._captured.take(outputs, batch, len(ids))
+        scores, labels = self._captured.take(outputs, batch, len(ids), lambda: self._ids.given_labels(ids, split))
         self._writer.add(ids, scores, labels, split=split)
 
-    def _end_epoch(self, split: str) -> None:
+    def _end_epoch(self, split: str, *, whole: bool = True) -> None:
         epoch = self._open.pop(split, None)
         if self._writer is None or epoch is None:
             return
-        self._writer.end_epoch(epoch, split=split)
+        self._writer.end_epoch(epoch, split=split, whole=whole)
         self._writer.wait()  # so a checkpoint or a message never outlives its epoch, and no worker forks meanwhile
         self._writer.check()
 
@@ -241,8 +292,3 @@ class PredictionRecorder(_Callback):
     def _leave(self) -> None:
         self._ids.detach()
         self._captured.detach()
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise LabelAuditError(f"{name}={value!r} is unknown. Pass one of {', '.join(map(repr, allowed))}")

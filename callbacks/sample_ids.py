@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 from torch.utils.data._utils.pin_memory import pin_memory
 
+from labelaudit.callbacks.given_labels import given_labels
 from labelaudit.errors import LabelAuditError
 
 Ids = NDArray[Any]  # (n,) integers, or whatever a sampler draws
@@ -74,11 +75,11 @@ class TaggingCollate:
 
 
 class _PlainIterator:
-    """A loader's own iterator, that hands out the user's batches and remembers the ids of the last few unused ones."""
+    """A loader's own iterator, that hands out the user's batches and remembers the ids of the last few."""
 
     def __init__(self, tagged: Any, notes: _Notes) -> None:
         self._tagged, self._notes = tagged, notes
-        self.unused: deque[tuple[Any, Ids]] = deque(maxlen=_IN_FLIGHT)
+        self.recent: deque[tuple[Any, Ids]] = deque(maxlen=_IN_FLIGHT)
         notes.iterators.add(self)
 
     def __iter__(self) -> _PlainIterator:
@@ -86,9 +87,9 @@ class _PlainIterator:
 
     def __next__(self) -> Any:
         tagged = next(self._tagged)
-        self.unused.append((tagged.data, tagged.ids))
+        self.recent.append((tagged.data, tagged.ids))
         self._notes.made += 1
-        self._notes.newest = self.unused
+        self._notes.newest = self.recent
         return tagged.data
 
     def __len__(self) -> int:
@@ -104,7 +105,7 @@ class _PlainIterator:
 
 
 class _Notes:
-    """What a loader's iterators have made: how many batches, and which of them nobody has used yet."""
+    """What a loader's iterators have made: how many batches, and which of them may be in use."""
 
     def __init__(self) -> None:
         self.iterators: weakref.WeakSet[_PlainIterator] = weakref.WeakSet()
@@ -113,10 +114,10 @@ class _Notes:
 
     def take(self, batch: Any) -> Ids | None:
         for iterator in self.iterators:
-            for place, (made, ids) in enumerate(iterator.unused):
+            for place, (made, ids) in enumerate(iterator.recent):
                 if made is batch:
-                    for _ in range(place + 1):  # older ones will not come any more
-                        iterator.unused.popleft()
+                    for _ in range(place):  # older ones will not come any more
+                        iterator.recent.popleft()
                     return ids
         return None
 
@@ -149,6 +150,18 @@ class FollowedLoader:
             if one_of_one and notes.newest is not None:
                 notes.newest[-1] = batch, notes.newest[-1][1]
             yield batch
+
+    @property
+    def n_made(self) -> int:
+        """Batches handed out so far."""
+        return self._labelaudit_notes.made
+
+    @property
+    def newest_ids(self) -> Ids:
+        """Positions of the samples of the batch handed out last, (n,)."""
+        newest = self._labelaudit_notes.newest
+        assert newest is not None
+        return newest[-1][1]
 
     def ids_of(self, batch: Any) -> Ids | None:
         """Positions of the samples of the batch to be used next, (n,); None if this loader did not make it."""
@@ -190,7 +203,18 @@ class Positions:
         while unwind and isinstance(dataset, Subset):
             self._indices.append(np.asarray(dataset.indices))
             dataset = dataset.dataset
+        root, inner = dataset, []
+        while isinstance(root, Subset):
+            inner.append(np.asarray(root.indices))
+            root = root.dataset
         self.n_samples: int | None = len(dataset) if hasattr(dataset, "__len__") else None
+        self._labels: Any = given_labels(root)
+        for indices in reversed(inner):
+            self._labels = None if self._labels is None else self._labels[indices]
+
+    def labels(self, positions: Ids) -> Any:
+        """The dataset's own labels (n,) of positions (n,); None where it does not show them."""
+        return None if self._labels is None else self._labels[positions]
 
     def __call__(self, ids: Ids) -> Ids:
         """Positions (n,) for ids (n,)."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from labelaudit.errors import LabelAuditError
@@ -21,15 +22,14 @@ class Found:
 
     def __init__(self, outputs: Any, batch: Any, n: int, losses: list[Any], forwards: list[Any]) -> None:
         self.outputs, self.batch, self.n = outputs, batch, n
-        only_loss = isinstance(outputs, Tensor) or (type(outputs) is dict and [*outputs] == ["loss"])
-        self._said = None if only_loss else outputs
+        self._said = None if holds_only_loss(outputs) else outputs
         self.losses = losses
         self._forwards = forwards
 
     @cached_property
     def forwards(self) -> list[Tensor]:
         """What the forward pass gave that can be scores."""
-        return [found for found in map(_tensor_of, self._forwards) if _are_scores(found, self.n)]
+        return [found for found in map(_tensor_of, self._forwards) if are_scores(found, self.n)]
 
     def scores(self, pick: Pick | None, named: bool) -> Tensor:
         """The scores; `named`: `pick` is a submodule, and `forwards` are its outputs."""
@@ -37,31 +37,34 @@ class Found:
             return self._picked("scores", pick, self.forwards if named else [])
         for key in SCORE_KEYS if self._said is not None else ():
             value = _get(self._said, key)
-            if _are_scores(value, self.n):
+            if are_scores(value, self.n):
                 return _as_tensor(value)
         for get in (self._inputs, lambda: self.forwards):
             candidates = get()
             if candidates and all(candidate is candidates[0] for candidate in candidates):
-                if _are_scores(candidates[0], self.n):
+                if are_scores(candidates[0], self.n):
                     return _as_tensor(candidates[0])
             elif candidates:
                 break  # two heads: no guess
         raise self._unknown("scores", "logits")
 
-    def labels(self, pick: Pick | None) -> Tensor:
-        """The labels."""
+    def labels(self, pick: Pick | None, given: Callable[[], Any]) -> Tensor:
+        """The labels; `given` looks them up in the dataset."""
         if pick is not None:
             return self._picked("labels", pick, [])
         for key in LABEL_KEYS if self._said is not None else ():
             value = _get(self._said, key)
-            if _are_labels(value, self.n):
+            if are_labels(value, self.n):
                 return _as_tensor(value)
         targets = [target for _, target in self.losses]
-        if targets and all(target is targets[0] for target in targets) and _are_labels(targets[0], self.n):
+        if targets and all(target is targets[0] for target in targets) and are_labels(targets[0], self.n):
             return _as_tensor(targets[0])
         in_batch = self._labels_in_batch()
         if len(in_batch) == 1:
             return in_batch[0]
+        in_dataset = given() if not in_batch else None
+        if in_dataset is not None:
+            return torch.from_numpy(in_dataset)
         raise self._unknown("labels", "targets")
 
     def _inputs(self) -> list[Any]:
@@ -70,10 +73,10 @@ class Found:
     def _labels_in_batch(self) -> list[Tensor]:
         batch = self.batch
         if isinstance(batch, Mapping):
-            return [batch[key] for key in LABEL_KEYS if key in batch and _are_labels(batch[key], self.n)]
+            return [batch[key] for key in LABEL_KEYS if key in batch and are_labels(batch[key], self.n)]
         parts = batch if isinstance(batch, (list, tuple)) else ()
         whole = [p for p in parts if isinstance(p, Tensor) and not p.is_floating_point()]
-        return [part for part in whole if _are_labels(part, self.n)]
+        return [part for part in whole if are_labels(part, self.n)]
 
     def _picked(self, what: str, pick: Pick, from_module: list[Any]) -> Tensor:
         if callable(pick):
@@ -82,7 +85,7 @@ class Found:
             value = _get(self.outputs, pick)
             value = _get(self.batch, pick) if value is None and what == "labels" else value
             value = from_module[0] if value is None and len(from_module) == 1 else value
-        fits = _are_scores(value, self.n) if what == "scores" else _are_labels(value, self.n)
+        fits = are_scores(value, self.n) if what == "scores" else are_labels(value, self.n)
         if not fits:
             shape = f"({self.n}, classes) or ({self.n},), floating" if what == "scores" else f"({self.n},)"
             raise LabelAuditError(
@@ -106,6 +109,22 @@ class Found:
         )
 
 
+def check_batch(ids: Any, scores: Any, labels: Any) -> None:
+    """Refuse what can't be one batch.
+
+    Raises:
+        LabelAuditError: shapes or types don't fit each other.
+    """
+    n = len(ids)
+    if not are_scores(scores, n) or not are_labels(labels, n):
+        soft = isinstance(labels, Tensor) and labels.ndim == 2 and labels.shape[1] > 1
+        raise LabelAuditError(
+            f"a batch of {n} samples needs scores ({n}, classes) or ({n},), floating, and labels ({n},), but has"
+            f" scores {_describe(scores)} and labels {_describe(labels)}."
+            + (" These labels are soft; pass the dataset's own class numbers" if soft else "")
+        )
+
+
 def _get(holder: Any, key: str) -> Any:
     if isinstance(holder, Mapping):
         return holder.get(key)
@@ -124,11 +143,17 @@ def _as_tensor(value: Any) -> Tensor:
     return value
 
 
-def _are_scores(value: Any, n: int) -> bool:
+def holds_only_loss(outputs: Any) -> bool:
+    """Whether a step returned nothing that could hold scores."""
+    return isinstance(outputs, Tensor) or (type(outputs) is dict and len(outputs) == 1 and "loss" in outputs)
+
+
+def are_scores(value: Any, n: int) -> bool:
+    """One or several numbers for each of n samples."""
     return isinstance(value, Tensor) and value.is_floating_point() and value.ndim in (1, 2) and len(value) == n
 
 
-def _are_labels(value: Any, n: int) -> bool:
+def are_labels(value: Any, n: int) -> bool:
     """One number each. Floats may be the 0 and 1 of a binary loss; the writer looks at their values."""
     return isinstance(value, Tensor) and value.shape in ((n,), (n, 1)) and not value.is_complex()
 

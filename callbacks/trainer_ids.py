@@ -91,6 +91,11 @@ class TrainerIds:
             return None
         return {split: loaders.n_samples for split, loaders in self._loaders.items()}
 
+    def given_labels(self, ids: Any, split: str) -> Any:
+        """The dataset's own labels (n,) of ids (n,); None where they are not to be had."""
+        loaders = self._loaders[split].loaders if split in self._loaders else []
+        return loaders[0][1].labels(ids) if len(loaders) == 1 else None
+
     def _find(self, batch: Any) -> Any:
         if self._id_key is not None:
             return _under_key(batch, self._id_key)

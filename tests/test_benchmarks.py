@@ -35,3 +35,31 @@ def test_half_precision_changes_little() -> None:
     row = re.search(r"\| confidence \| (\S+) \| (\S+) \|", printed)
     assert row is not None
     assert max(float(row[1]), float(row[2])) < 1e-3
+
+
+@pytest.mark.external
+def test_a_report_of_100_000_samples() -> None:
+    """Needs Debian's chromium."""
+    printed = run("report_scale.py")
+    made = re.search(r"report ([\d.]+) s, ([\d.]+) MB", printed)
+    paint = re.search(r"first paint ([\d.]+) s, ready ([\d.]+) s", printed)
+    assert made is not None
+    assert paint is not None
+    assert float(made[1]) < 20
+    assert float(made[2]) < 30
+    assert float(paint[1]) < 3
+    assert float(paint[2]) < 5
+
+
+@pytest.mark.slow
+def test_detection_quality_on_digits(tmp_path: Path) -> None:
+    arguments = ("--quick", "--rows", "--methods", "--ablation", "--folder", str(tmp_path), "--jobs", "1")
+    printed = run("detection_quality.py", *arguments)
+    row = re.search(r"\| symmetric 10% \| ([\d.]+) \|", printed)
+    assert row is not None
+    assert float(row[1]) > 0.8
+    assert re.search(r"\| digits \| pair 20% \|", printed)
+    assert re.search(r"\| cleanlab prune_by_noise_rate, 5-fold, last epoch \| 6 \|", printed)
+    assert re.search(r"\| labelaudit, no doubt \| [\d.]+ \|", printed)
+    assert (tmp_path / "results.parquet").exists()
+    assert run("detection_quality.py", *arguments) == printed  # from what the first run kept

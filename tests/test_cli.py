@@ -57,6 +57,28 @@ def test_audit_of_some_epochs(run: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert json.loads(capsys.readouterr().out)["window"][1] <= 1
 
 
+def test_audit_writes_the_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "images.npy", np.zeros((N, 8, 8), np.uint8))
+    report = tmp_path / "report.html"
+    assert main(["audit", str(run), "--html", str(report), "--images", str(tmp_path / "images.npy")]) == 0
+    assert f"Report: {report} (0." in capsys.readouterr().out
+    assert "data:image/png" in report.read_text(encoding="utf-8")
+    assert main(["audit", str(run), "--html", str(report), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["html"] == str(report)
+
+
+def test_images_of_the_report_are_checked(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    html = ["--html", str(tmp_path / "report.html")]
+    assert "add --html" in refused(capsys, "audit", run, "--images", tmp_path)
+    assert "no image found" in refused(capsys, "audit", run, *html, "--images", tmp_path)
+    assert "is no folder" in refused(capsys, "audit", run, *html, "--images", tmp_path / "typo")
+    assert "No such file" in refused(capsys, "audit", run, *html, "--images", tmp_path / "typo.npy")
+    np.save(tmp_path / "objects.npy", np.array([None, "x"], dtype=object))
+    assert "without pickles" in refused(capsys, "audit", run, *html, "--images", tmp_path / "objects.npy")
+    np.save(tmp_path / "few.npy", np.zeros((3, 8, 8)))
+    assert "images= has 3 entries" in refused(capsys, "audit", run, *html, "--images", tmp_path / "few.npy")
+
+
 def test_info(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(run)]) == 0
     printed = capsys.readouterr().out
@@ -131,3 +153,4 @@ def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["seconds"] < 60
     assert Path(found["history"], "manifest.json").is_file()
     assert Path(found["audit"], "audit.json").is_file()
+    assert "Digits with planted mistakes" in Path(found["html"]).read_text(encoding="utf-8")

@@ -5,13 +5,13 @@ probabilities sharpened by a power beta, and T the noise matrix P(given | true).
 likelihood. What the model's own doubt explains is not called an error; what remains is. On a clean set T tends
 to the identity. Shapes are class by class: P is (K, n).
 
-Sources: the noise matrix by expectation maximisation is Dawid and Skene, Applied Statistics, 1979, with the model
-as one of two raters; the floors are ours.
+Source: a noise matrix by expectation maximisation is Dawid and Skene, Applied Statistics, 1979; here the model is one
+of two raters, and its doubt is known for every sample.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,7 @@ Array = npt.NDArray[Any]
 
 BETAS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)  # half-octave steps: the likelihood is flat in between
 SOFTEN = 1e-3  # probabilities below a thousandth tell nothing more
-PSEUDO_COUNTS = 5.0  # a row of T: a class pair needs several samples before it counts as systematic
-FLOOR_QUANTILE = 0.05  # what even the clearest 5 % of a class give to another class is no doubt about the class
+PSEUDO_COUNTS = 15.0  # a row of T: a class pair needs several samples before it counts as systematic
 ITERATIONS = 15
 
 
@@ -36,46 +35,18 @@ class NoiseModel:
     Attributes:
         matrix: (K, K) T[k, y] = P(given y | true k).
         beta: power that sharpens the probabilities.
-        floors: (K, K) see `class_floors`.
         rate: share of wrong labels among the samples it was fitted on.
     """
 
     matrix: Array
     beta: float
-    floors: Array
     rate: float
 
 
-def class_floors(p: Array) -> Array:
-    """Return (K, K): the share of p_k that class j keeps even in the clearest samples of class k.
-
-    A model that learned from noisy labels gives every sample of class k a little of the classes that k is mistaken
-    for. That share is noise, not doubt, and is taken off before the probabilities are read as beliefs.
-
-    Args:
-        p: (K, n) mean probabilities.
-    """
-    n_classes = len(p)
-    consensus = p.argmax(axis=0)
-    found = np.zeros((n_classes, n_classes))
-    for k in range(n_classes):
-        of_class = p[:, consensus == k]
-        count = of_class.shape[1]
-        if count >= 5:
-            ratio = np.quantile(of_class / of_class[k], FLOOR_QUANTILE, axis=1)
-            found[k] = ratio * (count / (count + 10.0))
-    np.fill_diagonal(found, 0)
+def _log_beliefs(p: Array) -> Array:
+    """Return (K, n) logarithms of the probabilities, softened; beta still to come."""
+    found: Array = np.log(p + SOFTEN / len(p))
     return found
-
-
-def _log_beliefs(p: Array, floors: Array) -> Array:
-    """Return (K, n) logarithms of the probabilities less their class's floors, softened; beta still to come."""
-    consensus, top = p.argmax(axis=0), p.max(axis=0)
-    columns = np.arange(p.shape[1])
-    cleared = np.maximum(p - floors[consensus].T * top, 0.1 * p)
-    cleared[consensus, columns] = top
-    cleared /= cleared.sum(axis=0)
-    return np.log(cleared + SOFTEN / len(p))
 
 
 def _sharpened(log_beliefs: Array, beta: float) -> Array:
@@ -94,15 +65,14 @@ def fit(p: Array, labels: Array, iterations: int = ITERATIONS) -> NoiseModel:
         labels: (n,) given labels.
         iterations: of expectation maximisation, for each beta.
     """
-    floors = class_floors(p)
     order = np.argsort(labels, kind="stable")
     sorted_labels = labels[order]
-    log_beliefs = _log_beliefs(p[:, order], floors)
+    log_beliefs = _log_beliefs(p[:, order])
     best, best_likelihood = None, -np.inf
     for beta in BETAS:
         model, likelihood = _maximise(_sharpened(log_beliefs, beta), sorted_labels, iterations)
         if likelihood > best_likelihood:
-            best, best_likelihood = NoiseModel(model[0], beta, floors, model[1]), likelihood
+            best, best_likelihood = NoiseModel(model[0], beta, model[1]), likelihood
     assert best is not None  # BETAS is not empty
     return best
 
@@ -157,20 +127,16 @@ def posterior(model: NoiseModel, means: Callable[[slice], Array], labels: Array)
     """
     n = len(labels)
     found = Posterior(np.zeros(n), np.zeros(n, np.int32), np.zeros(n))
-    for here in _slices(n, len(model.matrix)):
+    for here in chunks(n, len(model.matrix)):
         given = labels[here]
         columns = np.arange(len(given))
-        joint = _sharpened(_log_beliefs(means(here), model.floors), model.beta) * model.matrix[:, given]
-        total = joint.sum(axis=0)
+        joint = _sharpened(_log_beliefs(means(here)), model.beta) * model.matrix[:, given]
         right = joint[given, columns].copy()
+        joint[given, columns] = 0
+        off = joint.sum(axis=0)
         joint[given, columns] = -1
         other = joint.argmax(axis=0)
-        off = np.maximum(total - right, 1e-30)
-        found.wrong[here] = off / total
+        found.wrong[here] = off / (off + right)
         found.other[here] = other
-        found.share[here] = joint[other, columns] / off
+        found.share[here] = np.minimum(joint[other, columns] / np.maximum(off, 1e-300), 1)
     return found
-
-
-def _slices(n: int, n_classes: int) -> Iterator[slice]:
-    return chunks(n, n_classes)

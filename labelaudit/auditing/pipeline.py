@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from labelaudit.analyzers import Consensus, Correctness, DataMap, ErrorNorm, Loss, Margin, Mistakenness, Votes
-from labelaudit.analyzers.accumulator import Accumulator, accumulate, epochs_of_runs, tabulate
-from labelaudit.auditing.evidence import EpochUse, Evidence, log_time_weight
+from labelaudit.analyzers.accumulator import Accumulator, accumulate, tabulate
+from labelaudit.auditing.evidence import EpochUse, Evidence
 from labelaudit.auditing.reason import READ_BY_REASONS, reasons
 from labelaudit.auditing.result import Audit
 from labelaudit.auditing.summary import Summary
 from labelaudit.auditing.verdict import Verdict, judge
-from labelaudit.auditing.window import early_epochs
+from labelaudit.auditing.window import epoch_uses
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import History, open_history
 
@@ -94,7 +94,7 @@ def audit(
             "needs samples of at least two"
         )
     kinds = _chosen(analyzers)
-    uses = _epoch_uses(opened, split, None if epochs is None else set(epochs))
+    uses = epoch_uses(opened, split, None if epochs is None else set(epochs))
     *states, evidence = accumulate(
         opened,
         [*kinds, partial(Evidence, uses=uses)],
@@ -116,17 +116,6 @@ def audit(
         _info(opened, split, conventions, expected_error_rate, threshold),
         opened,
     )
-
-
-def _epoch_uses(history: History, split: str | None, wanted: set[int] | None) -> dict[tuple[int, int], EpochUse]:
-    """Return how the verdict uses each (run, epoch): its weight, and whether it precedes memorising."""
-    uses: dict[tuple[int, int], EpochUse] = {}
-    for run, recorded in enumerate(epochs_of_runs(history, split)):
-        chosen = [epoch for epoch in recorded if wanted is None or epoch in wanted]
-        early = set(early_epochs(history, run, chosen, split))
-        for index, epoch in enumerate(chosen):
-            uses[run, epoch] = EpochUse(log_time_weight(index), epoch in early)
-    return uses
 
 
 def _check_options(expected_error_rate: float | None, threshold: float | None) -> None:

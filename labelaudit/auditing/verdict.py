@@ -12,15 +12,15 @@ import numpy.typing as npt
 from labelaudit.analyzers.mean_scores import MeanScores, chunks
 from labelaudit.auditing import noise_model
 from labelaudit.auditing.calibrate import along_ranking
-from labelaudit.auditing.doubt import doubt, outside
+from labelaudit.auditing.doubt import Outside, doubt, outside
 
 Array = npt.NDArray[Any]
 
 SOFTEN = 1e-3  # log ratios of probabilities below a thousandth tell nothing more
 FIT_SAMPLES = 20_000  # samples that the noise model is fitted on
 FIT_VALUES = 1 << 22  # and scores of theirs
-KEPT = 0.3  # a class's floor takes off at most seven tenths of p(given): what is left keeps its order
-FULL_STRUCTURE = 0.5  # structured noise that explains half of the disagreements counts in full
+LIKELY = 0.5  # a label is suggested where it is likelier than everything else together
+OVERCONFIDENCE = 1.3  # the product of two posteriors is too sure by this power
 
 
 @dataclass
@@ -59,12 +59,49 @@ class _Ratios:
     p_given: Array
     p_other: Array
 
-    def log_ratio(self, floors: Array | None = None, labels: Array | None = None) -> Array:
-        """Return log(p_other / p_given), softened; floors are taken off p_given first."""
-        given = self.p_given
-        if floors is not None:
-            given = np.maximum(given - floors[self.other, labels] * self.p_other, KEPT * given)
-        return np.log(self.p_other + SOFTEN) - np.log(given + SOFTEN)
+    def log_ratio(self) -> Array:
+        """Return log(p_other / p_given), softened."""
+        found: Array = np.log(self.p_other + SOFTEN) - np.log(self.p_given + SOFTEN)
+        return found
+
+
+@dataclass
+class Reading:
+    """What the two averages say of every sample, before a verdict.
+
+    Attributes:
+        consensus: (n,) class predicted over the epochs.
+        other: (n,) best class beside the given one.
+        log_ratio: (n,) log of that class's probability over the given label's, high is suspicious.
+        model: the noise model of the early epochs.
+        posterior: what it says of every sample.
+        seen: what the data set looks like from outside.
+        notes: why nothing can be said, if so.
+    """
+
+    consensus: Array
+    other: Array
+    log_ratio: Array
+    model: noise_model.NoiseModel
+    posterior: noise_model.Posterior
+    seen: Outside
+    notes: list[str]
+
+
+def read_labels(whole: MeanScores, early: MeanScores, labels: Array) -> Reading:
+    """Read the log-time average and the average of the early epochs against the given labels, (n,)."""
+    n_classes = len(whole.of(slice(0, 1)))
+    means = _early_or_whole(early, whole)
+    ratios = _ratios(whole, labels, n_classes)
+    log_ratio = ratios.log_ratio()
+    rows = _fit_rows(means, labels, n_classes)
+    model = noise_model.fit(means(rows), labels[rows])
+    posterior = noise_model.posterior(model, means, labels)
+    notes = _blind(ratios.consensus, labels, n_classes)
+    if notes:
+        posterior.wrong[:] = 0
+    seen = outside(log_ratio, posterior.wrong, model.matrix, labels)
+    return Reading(ratios.consensus, ratios.other, log_ratio, model, posterior, seen, notes)
 
 
 def judge(
@@ -84,35 +121,51 @@ def judge(
         expected_error_rate: share to flag, instead of the estimate.
         threshold: quality to flag below, instead of the estimate.
     """
-    n_classes = len(whole.of(slice(0, 1)))
-    means = _early_or_whole(early, whole)
-    ratios = _ratios(whole, labels, n_classes)
-    plain = ratios.log_ratio()
-    rows = _fit_rows(early, means, labels, n_classes)
-    model = noise_model.fit(means(rows), labels[rows])
-    posterior = noise_model.posterior(model, means, labels)
-    seen = outside(plain, posterior.wrong, model.matrix, labels)
-    open_wrong = doubt(plain, seen)
-    wrong = 1 - (1 - posterior.wrong) * (1 - open_wrong)
-    structure = min(seen.structure / FULL_STRUCTURE, 1.0) ** 2
-    score = _score(ratios, labels, plain, posterior.wrong, structure, noise_model.class_floors(whole.of(rows)))
+    read = read_labels(whole, early, labels)
+    by_matrix = read.posterior.wrong
+    by_doubt = np.zeros(len(labels)) if read.notes else doubt(read.log_ratio, read.seen)
+    wrong = 1 - (1 - by_matrix) * (1 - by_doubt)
+    score = read.log_ratio + 0.5 * read.seen.structure * _log_odds(by_matrix)
     probability = along_ranking(score, wrong)
-    by_matrix = posterior.wrong >= open_wrong
-    suggested = np.where(by_matrix, posterior.other, ratios.other)
-    share = np.where(suggested == posterior.other, posterior.share, np.minimum(posterior.share, 1 - posterior.share))
-    confidence = probability * share
-    likelier = confidence > 1 - probability
+    confidence = _confidence(probability, read.posterior, read.other)
+    offered = confidence >= LIKELY
+    errors = int((probability > 0.5).sum())
+    low, high = _interval(wrong, by_matrix, read.log_ratio)
     return Verdict(
         quality=1 - probability,
         flagged=_cut(probability, expected_error_rate, threshold),
-        consensus=ratios.consensus,
-        suggested=np.where(likelier, suggested, -1),
-        suggestion_confidence=np.where(likelier, confidence, np.nan),
-        estimated_errors=round(float(wrong.sum())),
-        interval=_interval(wrong, posterior.wrong, plain),
-        noise_matrix=model.matrix,
-        notes=[],
+        consensus=read.consensus,
+        suggested=np.where(offered, read.other, -1),
+        suggestion_confidence=np.where(offered, confidence, np.nan),
+        estimated_errors=errors,
+        interval=(min(low, errors), max(high, errors)),
+        noise_matrix=read.model.matrix,
+        notes=read.notes,
     )
+
+
+def _blind(consensus: Array, labels: Array, n_classes: int) -> list[str]:
+    """Return a note where the model agrees with the labels no more often than the commonest label would."""
+    n = len(labels)
+    agreement = float((consensus == labels).mean())
+    chance = float(np.bincount(labels, minlength=n_classes).max()) / n
+    if agreement >= min(chance + 2 * float(np.sqrt(chance * (1 - chance) / n)), 0.95):
+        return []
+    return [
+        f"The model agrees with {agreement:.0%} of the labels, no more than always answering the commonest one "
+        f"({chance:.0%}): it learned nothing, so nothing is flagged."
+    ]
+
+
+def _confidence(probability: Array, posterior: noise_model.Posterior, other: Array) -> Array:
+    """Return the probability, (n,), that the best other class is the true one."""
+    share = np.where(other == posterior.other, posterior.share, np.minimum(posterior.share, 1 - posterior.share))
+    return (probability * share) ** OVERCONFIDENCE
+
+
+def _log_odds(probability: Array) -> Array:
+    bounded = np.clip(probability, 1e-4, 1 - 1e-4)
+    return np.log(bounded / (1 - bounded))
 
 
 def _cut(probability: Array, expected_error_rate: float | None, threshold: float | None) -> Array:
@@ -154,7 +207,7 @@ def _ratios(whole: MeanScores, labels: Array, n_classes: int) -> _Ratios:
     return found
 
 
-def _fit_rows(early: MeanScores, means: Callable[[slice], Array], labels: Array, n_classes: int) -> Array:
+def _fit_rows(means: Callable[[slice], Array], labels: Array, n_classes: int) -> Array:
     """Return the rows to fit on: all, or some spread evenly over p(given), whatever the samples' order."""
     size = min(FIT_SAMPLES, max(FIT_VALUES // n_classes, 1000))
     if len(labels) <= size:
@@ -166,26 +219,13 @@ def _fit_rows(early: MeanScores, means: Callable[[slice], Array], labels: Array,
     return np.sort(order[np.linspace(0, len(order) - 1, size).astype(np.int64)])
 
 
-def _score(ratios: _Ratios, labels: Array, plain: Array, wrong: Array, structure: float, floors: Array) -> Array:
-    """Return the ranking, (n,), high is suspicious.
-
-    The log ratio; and, as far as structured noise explains the disagreements, what the noise matrix says of the pair
-    of classes. Under noise spread evenly over the classes that would only add noise.
-    """
-    if structure == 0:
-        return plain
-    bounded = np.clip(wrong, 1e-4, 1 - 1e-4)
-    of_pair = 0.5 * structure * np.log(bounded / (1 - bounded))
-    return ratios.log_ratio(structure * floors, labels) + of_pair
-
-
 def _interval(wrong: Array, explained: Array, log_ratio: Array) -> tuple[int, int]:
     """Return a 95 % interval of the number of wrong labels.
 
-    Sampling, as if each probability were a coin; widened to the two readings of what the noise matrix leaves open:
-    none of it is wrong, or all of it is.
+    From what is beyond doubt (less the fifth by which that errs on small or hard sets) to every open disagreement
+    being wrong; both widened by two standard deviations, as if each probability were a coin.
     """
     deviation = 2 * float(np.sqrt((wrong * (1 - wrong)).sum() + 1))
-    least = min(explained.sum(), wrong.sum()) - deviation
+    least = 0.8 * explained[explained > 0.9].sum() - deviation
     most = max(wrong.sum(), (explained + (1 - explained) * (log_ratio > 0)).sum()) + deviation
     return max(round(float(least)), 0), min(round(float(most)), len(wrong))

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from labelaudit.analyzers.accumulator import epochs_of_runs
 from labelaudit.auditing import noise_model
+from labelaudit.auditing.evidence import EpochUse, log_time_weight
 from labelaudit.history import History
 
 Array = npt.NDArray[Any]
@@ -36,6 +38,19 @@ class _Reading:
     wrong: float  # estimated errors
     open: float  # disagreements that the noise model does not call wrong
     disagreeing: float
+
+
+def epoch_uses(
+    history: History, split: str | None = None, wanted: set[int] | None = None
+) -> dict[tuple[int, int], EpochUse]:
+    """Return how the verdict uses each (run, epoch): its weight, and whether it precedes memorising."""
+    uses: dict[tuple[int, int], EpochUse] = {}
+    for run, recorded in enumerate(epochs_of_runs(history, split)):
+        chosen = [epoch for epoch in recorded if wanted is None or epoch in wanted]
+        early = set(early_epochs(history, run, chosen, split))
+        for index, epoch in enumerate(chosen):
+            uses[run, epoch] = EpochUse(log_time_weight(index), epoch in early)
+    return uses
 
 
 def early_epochs(history: History, run: int, epochs: list[int], split: str | None) -> list[int]:

@@ -105,20 +105,32 @@ def _sync_directory(path: Path) -> None:
             os.close(handle)
 
 
+def _file_system(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL and the path in it; pyarrow's own one where fsspec needs a package more."""
+    import fsspec
+
+    try:
+        return fsspec.core.url_to_fs(url)
+    except ImportError:
+        if url.split("://")[0] not in ("s3", "gs", "gcs"):
+            raise
+    from fsspec.implementations.arrow import ArrowFSWrapper
+    from pyarrow.fs import FileSystem
+
+    file_system, path = FileSystem.from_uri(url)
+    return ArrowFSWrapper(file_system), path
+
+
 class _RemoteFolder:
     """An object store: a put is one step there, so no temporary name is needed."""
 
     def __init__(self, url: str) -> None:
-        import fsspec
-
         self.url = url.rstrip("/")
         try:
-            self._fs: Any
-            self._fs, self._root = fsspec.core.url_to_fs(self.url)
+            self._fs, self._root = _file_system(self.url)
         except (ImportError, ValueError) as problem:
             raise LabelAuditError(
-                f"cannot open {url!r}: {problem}. Use a local folder, or install the fsspec package "
-                "of that protocol (s3fs for s3://, gcsfs for gs://)"
+                f"cannot open {url!r}: {problem}. Use a local folder, or install the fsspec package of that protocol"
             ) from None
 
     def _full(self, name: str) -> str:

@@ -99,7 +99,7 @@ class Recorder:
         self._manifest: manifest.Manifest | None = None
         self._manifest_written = False
         self._to_remove: list[str] = []
-        self._n_parts = 0
+        self._n_parts = len(self._folder.folders("parts"))  # not 0: there is something to remove
         self._check_what_is_there(overwrite, resume, start_epoch, segment)
 
     def _check_what_is_there(self, overwrite: bool, resume: bool, start: int | None, segment: int | None) -> None:
@@ -213,10 +213,11 @@ class Recorder:
             if beyond.any():
                 raise LabelAuditError(f"sample {ids[beyond][0]} is no position in a {split} set of {length:,} samples")
 
-    def end_epoch(self, epoch: int | None = None, *, split: str = "train") -> int:
+    def end_epoch(self, epoch: int | None = None, *, split: str = "train", whole: bool = True) -> int:
         """Write the epoch's file, whole or not at all, and return the epoch's number.
 
-        Nothing is written when no rows were recorded.
+        Nothing is written when no rows were recorded. `whole=False` says that training stopped within the epoch: what
+        `save_part` kept of it stays, for a run that is resumed from there.
 
         Raises:
             LabelAuditError: a sample's label differs from the one recorded before.
@@ -244,7 +245,7 @@ class Recorder:
         data = arrow_file.encode(finished.arrow_columns(), header, compress=not finished.dense)
         self._folder.write(f"{layout.epochs_folder(split)}/{file.name}", data)
         self.discard_epoch(split=split)
-        if self._n_parts:
+        if self._n_parts and whole:
             saved_part.remove(self._folder, split, self._writer, up_to=number)
         self.next_epoch = number + 1
         return number
@@ -314,8 +315,6 @@ class Recorder:
         if self._manifest is not None and self._manifest_written and finished and self._writer == 0:
             self._manifest = self._manifest.with_(finished=True)
             self._manifest.write(self._folder)
-            for split in self._folder.folders("parts"):
-                saved_part.remove(self._folder, split, self._writer)
 
     def __enter__(self) -> Recorder:
         return self

@@ -65,11 +65,11 @@ def read(folder: Folder, split: str, name: str, writer: int, facts: Manifest | N
     return epoch, written
 
 
-def remove(folder: Folder, split: str, writer: int, *, up_to: int | None = None) -> None:
-    """Remove a writer's parts of the epochs up to `up_to`; with None all parts of the split, whoever wrote them."""
+def remove(folder: Folder, split: str, writer: int, *, up_to: int) -> None:
+    """Remove a writer's parts of the epochs up to `up_to`."""
     for name in folder.names(parts_folder(split)):
         match = _NAME.fullmatch(name)
-        if match and (up_to is None or (int(match[1]) <= up_to and name.endswith(_ending(writer)))):
+        if match and int(match[1]) <= up_to and name.endswith(_ending(writer)):
             folder.remove(f"{parts_folder(split)}/{name}")
 
 

@@ -30,17 +30,19 @@ def data_map(samples: pd.DataFrame) -> dict[str, Any]:
         ``keys``: base64 of little-endian uint32, (cell * 3 + region) * 2 + flagged, cells row by row from the
         bottom left; ``counts``: base64 of uint16 (at most 65,535).
     """
+    import pandas as pd
+
     column = _cell(samples["variability"].to_numpy(np.float64) / MAX_VARIABILITY, MAP_WIDTH)
     row = _cell(samples["confidence"].to_numpy(np.float64), MAP_HEIGHT)
-    region = np.maximum(samples["region"].map({name: i for i, name in enumerate(REGIONS)}).to_numpy(np.int64), 0)
+    region = np.maximum(pd.Index(REGIONS).get_indexer(samples["region"].astype(object)), 0)
     flagged = samples["is_label_issue"].to_numpy(np.int64)
     keys, counts = np.unique(((row * MAP_WIDTH + column) * 3 + region) * 2 + flagged, return_counts=True)
     return {
         "width": MAP_WIDTH,
         "height": MAP_HEIGHT,
         "max_x": MAX_VARIABILITY,
-        "keys": _base64(keys.astype("<u4")),
-        "counts": _base64(np.minimum(counts, 65_535).astype("<u2")),
+        "keys": base64_of(keys.astype("<u4")),
+        "counts": base64_of(np.minimum(counts, 65_535).astype("<u2")),
     }
 
 
@@ -48,7 +50,8 @@ def _cell(share: Array, cells: int) -> Array:
     return np.clip(np.nan_to_num(share) * cells, 0, cells - 1).astype(np.int64)
 
 
-def _base64(array: Array) -> str:
+def base64_of(array: Array) -> str:
+    """Return an array's bytes as base64."""
     return base64.b64encode(array.tobytes()).decode()
 
 

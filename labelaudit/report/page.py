@@ -15,16 +15,27 @@ from labelaudit.report.answer import answer_of
 from labelaudit.report.curves import Curves, curves_of
 from labelaudit.report.cuts import cut_table
 from labelaudit.report.media import Media
+from labelaudit.report.others import others_of
 from labelaudit.report.records import rounded, sample_records, worst_first
 from labelaudit.report.source import history_of
-from labelaudit.report.static_files import bundled, json_for_script, source_hash, styles
+from labelaudit.report.static_files import bundled, json_for_script, source_hash, styles, visible
 from labelaudit.report.thumbnails import MAX_BYTES, SIDE, Thumbnails, make_thumbnails
 
 if TYPE_CHECKING:
     from labelaudit.auditing.result import Audit
     from labelaudit.history import History
 
-SCRIPTS = ("card.js", "charts.js", "cut.js", "data_map.js", "matrix.js", "filters.js", "dialog.js", "report.js")
+SCRIPTS = (
+    "card.js",
+    "charts.js",
+    "cut.js",
+    "data_map.js",
+    "matrix.js",
+    "filters.js",
+    "others.js",
+    "dialog.js",
+    "report.js",
+)
 STYLES = ("theme.css", "card.css", "report.css", "charts.css")
 MAX_CARDS = 2_000
 
@@ -96,6 +107,7 @@ def _data(audit: Audit, positions: Any, media: Media, thumbnails: Thumbnails, cu
     return {
         "total": len(samples),
         "cards": cards,
+        "others": others_of(audit, positions),
         "card_x": rounded(shown["variability"].to_numpy(), 4),
         "card_y": rounded(shown["confidence"].to_numpy(), 4),
         "cuts": cut_table(quality, audit.summary["n_flagged"], audit.summary["estimated_errors"], audit.measured),
@@ -133,6 +145,7 @@ def _rendered(audit: Audit, data: dict[str, Any], title: str, notes: list[str]) 
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["visible"] = visible
     script, style, payload = bundled(*SCRIPTS), styles(*STYLES), json_for_script(data)
     return environment.get_template("report.html.jinja").render(
         title=title,

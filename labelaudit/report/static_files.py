@@ -38,10 +38,22 @@ def json_for_script(data: Any) -> str:
     r"""Return data as JSON that can stand inside a script element whatever strings it holds.
 
     >>> json_for_script({"name": "</script><b>"})
-    '{"name":"\\\\u003c/script\\\\u003e\\\\u003cb\\\\u003e"}'
+    '{"name":"\\u003c/script\\u003e\\u003cb\\u003e"}'
     """
     text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+_HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+def visible(text: object) -> str:
+    """Return a name from data with its invisible and direction-changing characters made visible, as card.js does.
+
+    >>> visible("a" + chr(0x202E) + "b")
+    'a⟨U+202E⟩b'
+    """
+    return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", str(text))
 
 
 def source_hash(text: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from labelaudit.report.media import Media
 Array = npt.NDArray[Any]
 SIDE = 96  # pixels
 MAX_BYTES = 16 * 2**20  # of all thumbnails of a report together
-LOSSLESS_SIDE = 32  # up to here PNG is smaller than WebP
+LOSSLESS_SIDE = 32  # up to here PNG is small, and exact
 BATCH = 64
 
 
@@ -59,16 +59,19 @@ def make_thumbnails(
     used = 0
     with ThreadPoolExecutor(2) as pool:
         for start in range(0, len(positions), BATCH):
-            if used > max_bytes:
-                made.left_out = len(positions) - start
-                made.uris += [None] * made.left_out
+            if made.left_out:
+                rest = len(positions) - start
+                made.left_out += rest
+                made.uris += [None] * rest
                 break
             for found in pool.map(one, positions[start : start + BATCH]):
                 if isinstance(found, Exception):
                     made.unreadable += 1
                     made.first_problem = made.first_problem or str(found)
-                made.uris.append(found if isinstance(found, str) else None)
-                used += len(found) if isinstance(found, str) else 0
+                fits = isinstance(found, str) and not made.left_out and used + len(found) <= max_bytes
+                made.left_out += isinstance(found, str) and not fits
+                made.uris.append(found if isinstance(found, str) and fits else None)
+                used += len(found) if isinstance(found, str) and fits else 0
     return made
 
 
@@ -84,30 +87,33 @@ def data_uri(image: Any, *, side: int = SIDE, scale: tuple[float, float] | None 
 
 
 def thumbnail(image: Any, *, side: int = SIDE, scale: tuple[float, float] | None = None) -> tuple[bytes, str]:
-    """Return an image as the bytes of a small file, and their media type."""
+    """Return an image as the bytes of a small file, and their media type; errors as in `data_uri`."""
     from PIL import Image, ImageOps
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        if isinstance(image, Image.Image):
-            picture = image.copy()
-        elif hasattr(image, "__array__"):
-            picture = Image.fromarray(as_bytes(np.asarray(image), scale))
-        else:
-            source = io.BytesIO(image) if isinstance(image, (bytes, bytearray)) else image
-            picture = Image.open(source)
-            picture.draft("RGB", (2 * side, 2 * side))  # JPEG: decode at a fraction of the size
-        picture = ImageOps.exif_transpose(picture)
-        picture.thumbnail((side, side))
-        modes = ("L", "RGB", "RGBA")
-        if picture.mode not in modes:
-            picture = picture.convert("RGBA" if "A" in picture.getbands() or "transparency" in picture.info else "RGB")
-        sink = io.BytesIO()
-        if max(picture.size) <= LOSSLESS_SIDE:
-            picture.save(sink, "PNG", optimize=True)
-            return sink.getvalue(), "image/png"
-        picture.save(sink, "WEBP", quality=72, method=2)
+    if isinstance(image, Image.Image):
+        picture = image.copy()
+    elif hasattr(image, "__array__"):
+        picture = Image.fromarray(as_bytes(np.asarray(image), scale))
+    else:
+        data = bytes(image) if isinstance(image, (bytes, bytearray)) else Path(image).read_bytes()
+        try:
+            picture = Image.open(io.BytesIO(data))
+        except Image.DecompressionBombError as problem:
+            raise LabelAuditError(str(problem)) from None
+        picture.draft("RGB", (side, side))  # JPEG: decode at a fraction of the size
+    picture = ImageOps.exif_transpose(picture)
+    picture.thumbnail((side, side))
+    if picture.mode not in ("L", "RGB", "RGBA"):
+        picture = picture.convert("RGBA" if "A" in picture.getbands() or "transparency" in picture.info else "RGB")
+    sink = io.BytesIO()
+    if max(picture.size) <= LOSSLESS_SIDE:
+        picture.save(sink, "PNG", optimize=True)
+        return sink.getvalue(), "image/png"
+    if picture.mode == "RGBA":
+        picture.save(sink, "WEBP", quality=75)
         return sink.getvalue(), "image/webp"
+    picture.save(sink, "JPEG", quality=78, optimize=True)  # as small as WebP here, in a sixth of the time
+    return sink.getvalue(), "image/jpeg"
 
 
 def value_range(images: Any) -> tuple[float, float] | None:

@@ -194,10 +194,10 @@ def test_early_stopping_validation_and_every_n_epochs(tmp_path: Any) -> None:
 def test_an_error_of_the_writer(tmp_path: Any, monkeypatch: Any, on_error: str) -> None:
     end_epoch = Recorder.end_epoch
 
-    def full(self: Recorder, epoch: int | None = None, *, split: str = "train") -> int:
+    def full(self: Recorder, epoch: int | None = None, **options: Any) -> int:
         if epoch == 2:
             raise OSError(28, "No space left on device")
-        return end_epoch(self, epoch, split=split)
+        return end_epoch(self, epoch, **options)
 
     monkeypatch.setattr(Recorder, "end_epoch", full)
     module = Spy()

@@ -203,6 +203,7 @@ def test_two_processes(tmp_path: Any, workers: int) -> None:
 
 
 CONFIG = """
+seed_everything: 1
 trainer:
   max_epochs: 2
   accelerator: cpu

@@ -3,9 +3,15 @@ import { drawn, element } from "./card.js";
 
 const WIDTH = 400;
 
+// A typed array from base64 of its little-endian bytes.
+export function decode(text, Kind) {
+  const raw = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  return new Kind(raw.buffer);
+}
+
 // Axes from (left, top) to (right, bottom) and functions from shares 0..1 to places.
 export function axes({ height, xTicks, yTicks, xTitle, yTitle, label }) {
-  const box = { left: 54, right: WIDTH - 8, top: 10, bottom: height - 38 };
+  const box = { left: 60, right: WIDTH - 8, top: 10, bottom: height - 38 };
   const x = (share) => box.left + share * (box.right - box.left);
   const y = (share) => box.bottom - share * (box.bottom - box.top);
   const picture = drawn("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": label });

@@ -1,14 +1,9 @@
 // The data map: every sample by variability (across) and confidence (up), as a raster; a brush selects cards.
 import { element } from "./card.js";
-import { keys } from "./charts.js";
+import { decode, keys } from "./charts.js";
 
 const REGIONS = ["easy", "ambiguous", "hard"];
 const MARGIN = { left: 40, right: 10, top: 8, bottom: 36 };
-
-function decode(text, Kind) {
-  const raw = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  return new Kind(raw.buffer);
-}
 
 // brushed(box) is called with {x0, x1, y0, y1} in the data's units, or null. points: [x, y] of every card.
 // Returns {highlight(indices), clear()}.
@@ -20,9 +15,9 @@ export function dataMap(map, points, brushed) {
   const canvas = element("canvas", { role: "img" });
   const legend = element("div");
   const told = element("p", { class: "hint", role: "status" });
-  const fields = [["x0", "Variability from", 0], ["x1", "to", map.max_x], ["y0", "Confidence from", 0], ["y1", "to", 1]].map(([id, text, value]) => {
-    const input = element("input", { type: "number", min: 0, max: id[0] === "x" ? map.max_x : 1, step: 0.01, value, name: id, onchange: typed });
-    return element("label", {}, text, input);
+  const fields = [["x0", "Variability from", 0], ["x1", "Variability to", map.max_x], ["y0", "Confidence from", 0], ["y1", "Confidence to", 1]].map(([id, text, value]) => {
+    const input = element("input", { type: "number", min: 0, max: id[0] === "x" ? map.max_x : 1, step: 0.01, value, name: id, id: `map-${id}`, onchange: typed });
+    return element("div", {}, element("label", { for: `map-${id}` }, text), input);
   });
   const inputs = fields.map((field) => field.querySelector("input"));
   const form = element("details", {}, element("summary", {}, "Select by numbers"), element("div", { class: "brush" }, ...fields));

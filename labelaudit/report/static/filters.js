@@ -29,15 +29,18 @@ export function passing(cards, points, state) {
   });
   if (state.order === "confidence") found.sort((a, b) => (cards[b].confidence ?? -1) - (cards[a].confidence ?? -1) || a - b);
   if (state.order === "id") found.sort((a, b) => cards[a].id.localeCompare(cards[b].id, "en", { numeric: true }));
+  if (part) found.sort((a, b) => (cards[b].id.toLowerCase() === part) - (cards[a].id.toLowerCase() === part));
   return found;
 }
 
-// What the count says of a selection.
-export function counted(found, cards, state, total) {
+// What the count says of a selection: found cards, others without one. total: {samples, searchable}.
+export function counted(found, others, cards, state, total) {
   const many = (number) => number.toLocaleString("en");
   const beyond = state.n > cards.length && !state.id.trim() && state.shown !== "rest"
     ? ` ${many(state.n)} samples are past the cut; cards exist for the ${many(cards.length)} worst.` : "";
-  if (found.length) return `${many(found.length)} ${found.length === 1 ? "sample" : "samples"}.${beyond}`;
-  if (state.id.trim() && cards.length < total) return `No card has this id; cards exist for the ${many(cards.length)} most suspicious samples.`;
+  const few = others.length ? ` ${many(others.length)} of them not among the ${many(cards.length)} most suspicious: only their labels are here.` : "";
+  const shown = found.length + others.length;
+  if (shown) return `${many(shown)} ${shown === 1 ? "sample" : "samples"}.${few}${beyond}`;
+  if (state.id.trim() && cards.length < total.samples) return `No sample has this id${total.searchable ? "" : ` among the ${many(cards.length)} most suspicious`}.`;
   return `No sample passes these filters.${beyond}`;
 }

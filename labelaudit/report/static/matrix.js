@@ -4,7 +4,8 @@ import { element, name, percent, visible } from "./card.js";
 // choose(given, true) is called when a cell is chosen. Returns mark(given, suggested), which presses the cell in use.
 export function noiseMatrix({ names, values, left_out }, choose) {
   const host = document.getElementById("matrix");
-  const long = names.some((text) => text.length > 3);
+  const kind = ["matrix", names.some((text) => text.length > 3) && "long", names.length < 7 && "few"].filter(Boolean).join(" ");
+  const heading = (scope, text) => element("th", { scope, title: visible(text) }, name(scope === "col" && text.length > 15 ? `${text.slice(0, 14)}\u2026` : text));
   const cells = [];
   const rows = names.map((truth, r) => {
     const row = names.map((given, c) => {
@@ -19,10 +20,10 @@ export function noiseMatrix({ names, values, left_out }, choose) {
       cells.push(cell);
       return element("td", {}, cell);
     });
-    return element("tr", {}, element("th", { scope: "row" }, name(truth)), ...row);
+    return element("tr", {}, heading("row", truth), ...row);
   });
-  const head = element("tr", {}, element("td", {}), ...names.map((given) => element("th", { scope: "col" }, name(given))));
-  host.append(element("table", { class: long ? "matrix long" : "matrix", "aria-labelledby": "matrix-title" }, element("thead", {}, head), element("tbody", {}, ...rows)));
+  const head = element("tr", {}, element("td", {}), ...names.map((given) => heading("col", given)));
+  host.append(element("table", { class: kind, "aria-labelledby": "matrix-title" }, element("thead", {}, head), element("tbody", {}, ...rows)));
   if (left_out) host.append(element("p", { class: "hint" }, `The ${names.length} classes with the most mistakes; ${left_out.toLocaleString("en")} are left out.`));
 
   host.addEventListener("keydown", (event) => {

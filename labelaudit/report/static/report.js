@@ -1,10 +1,11 @@
 // The report: reads the data in the page and joins charts, filters and cards.
-import { sampleCard } from "./card.js";
+import { element, sampleCard, visible } from "./card.js";
 import { forgettingHistogram, learningCurves } from "./charts.js";
 import { movableCut } from "./cut.js";
 import { dataMap } from "./data_map.js";
 import { noiseMatrix } from "./matrix.js";
 import { counted, fillOptions, passing } from "./filters.js";
+import { otherSamples } from "./others.js";
 import { sampleDialog } from "./dialog.js";
 
 const PAGE = innerWidth > 560 ? 48 : 16; // cards shown at a time
@@ -14,10 +15,13 @@ for (const card of cards) if (card.curve) card.curve.epochs = data.learning.epoc
 const points = cards.map((_, i) => [data.card_x[i] ?? 0, data.card_y[i] ?? 0]);
 const form = document.getElementById("filters");
 const grid = document.getElementById("grid");
+const otherGrid = document.getElementById("others");
 const more = document.getElementById("more");
 const state = { n: 0, shown: "flagged", given: "", suggested: "", region: "", id: "", order: "quality", box: null };
 let found = [];
 
+const searchOthers = otherSamples(data.others);
+const total = { samples: data.total, searchable: Boolean(data.others) };
 const open = sampleDialog(cards);
 fillOptions(form.given, cards.map((card) => card.given));
 fillOptions(form.suggested, cards.map((card) => card.suggested));
@@ -41,12 +45,21 @@ function addCards() {
 function update() {
   for (const field of ["shown", "given", "suggested", "region", "order", "id"]) state[field] = form.elements[field].value;
   found = passing(cards, points, state);
-  document.getElementById("count").textContent = counted(found, cards, state, data.total);
+  const narrow = state.given || state.suggested || state.region || state.box;
+  const others = narrow ? [] : searchOthers(state.id.trim().toLowerCase());
+  document.getElementById("count").textContent = counted(found, others, cards, state, total);
   grid.replaceChildren();
   addCards();
-  const narrowed = state.given || state.suggested || state.region || state.box || state.id;
-  map.highlight(narrowed ? found : []);
+  showOthers(others);
+  map.highlight(narrow || state.id ? found : []);
   press(state.given, state.suggested);
+}
+
+// Samples without a card of their own come last, or first where one has exactly the id that is searched.
+function showOthers(others) {
+  otherGrid.replaceChildren(...others.map((sample) => sampleCard(sample)));
+  if (others.length && others[0].id.toLowerCase() === state.id.trim().toLowerCase()) grid.before(otherGrid);
+  else more.parentElement.after(otherGrid);
 }
 
 // Show the samples of one pair of labels. A name that no card has still filters, to nothing.
@@ -54,7 +67,7 @@ function choosePair(given, suggested) {
   const again = state.given === given && state.suggested === suggested;
   for (const [field, value] of [["given", again ? "" : given], ["suggested", again ? "" : suggested]]) {
     const select = form.elements[field];
-    if (value && ![...select.options].some((option) => option.value === value)) select.add(new Option(value, value));
+    if (value && ![...select.options].some((option) => option.value === value)) select.append(element("option", { value }, visible(value)));
     select.value = value;
   }
   update();

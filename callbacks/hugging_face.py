@@ -1,0 +1,160 @@
+"""The recorder for Hugging Face's Trainer."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+from transformers import TrainerCallback
+
+from labelaudit.callbacks.sample_ids import Tagged, TaggingDataset
+from labelaudit.callbacks.torch_recorder import TorchRecorder
+from labelaudit.errors import LabelAuditError
+
+__all__ = ["TrainerRecorder"]
+
+_TAG = "labelaudit_ids_and_labels"  # (n, 2): what travels with a batch from the collate function to the model's forward
+
+
+class TrainerRecorder(TrainerCallback):
+    """Records what a model predicts for every sample while Hugging Face's Trainer trains it.
+
+    `Trainer(..., callbacks=[TrainerRecorder("runs/x")])` is the whole change. Ids are positions in the train dataset,
+    labels are the batch's `labels` before label smoothing takes them away, scores are the `logits` of the model's
+    output.
+
+    Args:
+        path: folder of the history (made if absent), or an fsspec URL.
+        id_key: the column that holds the samples' ids; needed for iterable datasets, and
+            `TrainingArguments(remove_unused_columns=False)` with it. None: ids are positions.
+        label_key: the column that holds the labels.
+        options: as of `TorchRecorder`.
+
+    Raises:
+        LabelAuditError: when training begins, if ids can't be had; in the first batch, if labels or logits can't.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, id_key: str | None = None, label_key: str = "labels", **options: Any
+    ) -> None:
+        self.path = path
+        self._id_key, self._label_key, self._options = id_key, label_key, options
+        self._recorder: TorchRecorder | None = None
+        self._hooks: list[Any] = []
+        self._now: Tensor | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Follow the loader, watch the model."""
+        self._leave()
+        loader, model = kwargs["train_dataloader"], kwargs["model"]
+        self._check_columns(args, model)
+        resumed = state.global_step > 0
+        start = {"start_epoch": int(state.epoch or 0), "resume": True} if resumed else {"start_epoch": 0}
+        self._recorder = TorchRecorder(self.path, **{**self._options, **start})
+        self._follow(loader)
+        self._hooks = [
+            model.register_forward_pre_hook(self._before_forward, with_kwargs=True),
+            model.register_forward_hook(self._after_forward),
+        ]
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Write the epoch, before a checkpoint of it is saved."""
+        if self._recorder is not None:
+            self._recorder.end_epoch()
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Mark the history finished, and leave the model as it was."""
+        recorder = self._recorder
+        self._leave()
+        if recorder is not None:
+            recorder.close()
+
+    def _check_columns(self, args: Any, model: Any) -> None:
+        if self._id_key is None or not args.remove_unused_columns:
+            return
+        if self._id_key not in inspect.signature(model.forward).parameters:
+            raise LabelAuditError(
+                f"id_key={self._id_key!r}, but remove_unused_columns=True (the Trainer's default) takes that column"
+                " out of every batch and would leave nothing to record. Pass"
+                " TrainingArguments(remove_unused_columns=False), or leave id_key out for positions in the dataset"
+            )
+
+    def _follow(self, loader: Any) -> None:
+        loader = getattr(loader, "base_dataloader", loader)  # under accelerate's own
+        collate = loader.collate_fn
+        if self._id_key is not None:
+            loader.__dict__["collate_fn"] = _TagFromBatch(collate, self._id_key, self._label_key)
+        elif isinstance(loader, DataLoader) and not isinstance(loader.dataset, IterableDataset):
+            n = len(loader.dataset)  # type: ignore[arg-type]
+            loader.__dict__["dataset"] = TaggingDataset(loader.dataset)
+            loader.__dict__["collate_fn"] = _TagFromPositions(collate, self._label_key)
+            assert self._recorder is not None
+            self._recorder.n_samples = {"train": n}
+        else:
+            raise LabelAuditError(
+                f"samples of {type(loader.dataset).__name__} have no position. Give every sample an integer id column"
+                " and name it: TrainerRecorder(..., id_key='id'), with TrainingArguments(remove_unused_columns=False)"
+            )
+
+    def _before_forward(self, model: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        self._now = kwargs.pop(_TAG, None)
+        return args, kwargs
+
+    def _after_forward(self, model: Any, args: Any, output: Any) -> None:
+        tag, self._now = self._now, None
+        if tag is None or self._recorder is None:  # evaluation, prediction
+            return
+        logits = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
+        if logits is None and isinstance(output, tuple):
+            logits = next((part for part in output if isinstance(part, Tensor) and part.ndim == 2), None)
+        if logits is None:
+            raise LabelAuditError(
+                f"the model's output ({type(output).__name__}) has no logits. Let forward return them as 'logits'"
+            )
+        self._recorder.record(logits, tag[:, 1], ids=tag[:, 0])
+
+    def _leave(self) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks, self._recorder, self._now = [], None, None
+
+
+class _TagFromPositions:
+    """The Trainer's collate function, whose batch also says which samples it holds and how they are labelled."""
+
+    def __init__(self, collate: Any, label_key: str) -> None:
+        self.collate, self.label_key = collate, label_key
+
+    def __call__(self, fetched: Tagged) -> Any:
+        return _tagged(self.collate(fetched.data), fetched.ids, self.label_key)
+
+
+class _TagFromBatch:
+    """The same, with the ids in a column of the batch. The column goes: the model does not know it."""
+
+    def __init__(self, collate: Any, id_key: str, label_key: str) -> None:
+        self.collate, self.id_key, self.label_key = collate, id_key, label_key
+
+    def __call__(self, rows: Any) -> Any:
+        batch = self.collate(rows)
+        if self.id_key not in batch:
+            raise LabelAuditError(f"the batch holds {sorted(batch)}, and no ids under id_key={self.id_key!r}")
+        return _tagged(batch, np.asarray(batch.pop(self.id_key)), self.label_key)
+
+
+def _tagged(batch: Any, ids: Any, label_key: str) -> Any:
+    labels = batch.get(label_key)
+    if ids.dtype.kind not in "iu" or labels is None or np.shape(labels) != np.shape(ids):
+        has = "none" if labels is None else f"of shape {np.shape(labels)}"
+        raise LabelAuditError(
+            f"a batch needs integer ids (n,) and labels (n,): ids are {ids.dtype} {ids.shape}, labels under"
+            f" {label_key!r} are {has}; it holds {sorted(batch)}. Name the column of the labels: label_key='label'"
+        )
+    batch[_TAG] = torch.stack([torch.as_tensor(ids), torch.as_tensor(labels).long()], dim=1)
+    return batch

@@ -1,0 +1,38 @@
+"""What PredictionRecorder stands on: the Callback of both of Lightning's packages, and checks of what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+
+from labelaudit.errors import LabelAuditError
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback
+else:
+    # Each of Lightning's two packages accepts only its own Callback: this is both.
+    _packages = [name for name in ("lightning.pytorch", "pytorch_lightning") if find_spec(name.split(".")[0])]
+    if not _packages:
+        raise ImportError("PredictionRecorder needs Lightning. Install it: pip install lightning")
+    Callback = type("Callback", tuple(import_module(name).Callback for name in _packages), {})
+
+__all__ = ["Callback", "one_of", "refuse_dataloader_iter"]
+
+
+def one_of(name: str, values: Sequence[str], allowed: tuple[str, ...]) -> None:
+    """Refuse an option's values that are not known."""
+    for value in values:
+        if value not in allowed:
+            raise LabelAuditError(f"{name}={value!r} is unknown. Pass one of {', '.join(map(repr, allowed))}")
+
+
+def refuse_dataloader_iter(pl_module: Any) -> None:
+    """A step that fetches its batches hides which samples it uses."""
+    if "dataloader_iter" in signature(pl_module.training_step).parameters:
+        raise LabelAuditError(
+            "training_step takes dataloader_iter and fetches its batches itself, so it is unknown which samples a step"
+            " uses. Let it take (batch, batch_idx), or record in it: labelaudit.callbacks.TorchRecorder"
+        )

@@ -1,0 +1,161 @@
+"""TrainerRecorder: the recorder in Hugging Face's Trainer. Models are tiny and randomly initialised."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from spy import K, N, assert_recorded, features_and_labels
+from torch import nn
+from torch.utils.data import Dataset, IterableDataset
+from transformers import BertConfig, BertForSequenceClassification, PretrainedConfig, Trainer, TrainingArguments
+
+from labelaudit import LabelAuditError, open_history
+from labelaudit.callbacks import TrainerRecorder
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*pin_memory.*:UserWarning"),  # the Trainer's default, where there is no GPU
+]
+
+
+class Rows(Dataset[Any]):
+    """Rows as dicts, with a column that the model does not take."""
+
+    def __init__(self) -> None:
+        self.x, self.y = features_and_labels()
+
+    def __getitem__(self, i: int) -> Any:
+        return {"x": self.x[i], "labels": self.y[i], "idx": 1000 + i}
+
+    def __len__(self) -> int:
+        return N
+
+
+class Model(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(4, K)
+        self.config = PretrainedConfig()  # label smoothing reads it
+        self.said: Any = defaultdict(dict)
+        self.epoch = -1
+
+    def forward(self, x: torch.Tensor, labels: torch.Tensor | None = None) -> Any:
+        logits = self.head(x[:, 1:])
+        if self.training:
+            y = features_and_labels()[1][x[:, 0].long()]
+            for i, p, label in zip(x[:, 0].long().tolist(), logits.softmax(-1), y.tolist(), strict=True):
+                self.said[self.epoch][i] = (p.detach().numpy(), label)
+        loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
+        return {"loss": loss, "logits": logits}
+
+
+class Epochs(Trainer):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.batches: list[Any] = []
+
+    def training_step(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        self.batches.append(inputs["x"][:, 0].tolist())
+        model.epoch = int(self.state.epoch or 0)
+        return super().training_step(model, inputs, *args, **kwargs)
+
+
+def run(folder: Path, *callbacks: Any, model: Any = None, data: Any = None, resume: Any = None, **options: Any) -> Any:
+    torch.manual_seed(0)
+    options = {"num_train_epochs": 2, "save_strategy": "no", "seed": 3, **options}
+    args = TrainingArguments(
+        str(folder), per_device_train_batch_size=8, use_cpu=True, report_to="none", disable_tqdm=True, **options
+    )
+    trainer = Epochs(model or Model(), args, train_dataset=data or Rows(), callbacks=[*callbacks])
+    trainer.train(resume_from_checkpoint=resume)
+    return trainer
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"dataloader_num_workers": 2}, {"label_smoothing_factor": 0.1}, {"gradient_accumulation_steps": 2}],
+    ids=["plain", "workers", "label smoothing", "accumulation"],
+)
+def test_every_row_is_recorded_and_training_is_the_same(tmp_path: Path, options: Any) -> None:
+    recorded = run(tmp_path, TrainerRecorder(tmp_path / "run"), **options)
+    assert_recorded(tmp_path / "run", recorded.model.said)
+    plain = run(tmp_path, **options)
+    assert plain.batches == recorded.batches
+    assert torch.equal(plain.model.head.weight, recorded.model.head.weight)
+    assert not recorded.model._forward_hooks
+    assert not recorded.model._forward_pre_hooks
+
+
+def test_evaluation_is_not_recorded(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    args = TrainingArguments(
+        str(tmp_path), num_train_epochs=2, per_device_train_batch_size=8, use_cpu=True, report_to="none",
+        disable_tqdm=True, eval_strategy="epoch", save_strategy="no",
+    )  # fmt: skip
+    model = Model()
+    recorder = TrainerRecorder(tmp_path / "run")
+    Epochs(model, args, train_dataset=Rows(), eval_dataset=Rows(), callbacks=[recorder]).train()
+    assert_recorded(tmp_path / "run", model.said)
+
+
+def test_removed_columns_are_said(tmp_path: Path) -> None:
+    with pytest.raises(LabelAuditError, match=r"id_key='idx', but remove_unused_columns=True.*=False"):
+        run(tmp_path, TrainerRecorder(tmp_path / "run", id_key="idx"))
+    recorded = run(tmp_path, TrainerRecorder(tmp_path / "run", id_key="idx"), remove_unused_columns=False)
+    ids = {i: 1000 + i for i in range(N)}
+    assert_recorded(tmp_path / "run", recorded.model.said, ids=ids)
+
+
+class Stream(IterableDataset[Any]):
+    def __iter__(self) -> Any:
+        return iter(Rows()[i] for i in range(N))
+
+
+def test_an_iterable_dataset_needs_ids(tmp_path: Path) -> None:
+    with pytest.raises(LabelAuditError, match=r"Stream have no position.*id_key='id'"):
+        run(tmp_path, TrainerRecorder(tmp_path / "run"), data=Stream(), max_steps=7)
+
+
+def test_labels_under_another_name(tmp_path: Path) -> None:
+    with pytest.raises(LabelAuditError, match="labels under 'target' are none; it holds"):
+        run(tmp_path, TrainerRecorder(tmp_path / "run", label_key="target"))
+
+
+class Texts(Dataset[Any]):
+    def __getitem__(self, i: int) -> Any:
+        return {"input_ids": torch.tensor([1, 5 + i % 7, 2]), "labels": i % 3}
+
+    def __len__(self) -> int:
+        return 30
+
+
+def test_a_transformer(tmp_path: Path) -> None:
+    config = BertConfig(
+        vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, num_labels=3
+    )
+    torch.manual_seed(0)
+    args = TrainingArguments(
+        str(tmp_path), num_train_epochs=2, per_device_train_batch_size=8, use_cpu=True, report_to="none",
+        disable_tqdm=True, save_strategy="no",
+    )  # fmt: skip
+    recorder = TrainerRecorder(tmp_path / "run")
+    Trainer(BertForSequenceClassification(config), args, train_dataset=Texts(), callbacks=[recorder]).train()
+    history = open_history(tmp_path / "run")
+    assert history.n_epochs == 2
+    assert history.epoch(1)["given_label"].to_pylist() == [i % 3 for i in range(30)]
+
+
+@pytest.mark.filterwarnings("ignore:.*PyTorch.*weights_only.*")
+def test_resume_from_a_checkpoint(tmp_path: Path) -> None:
+    first = run(tmp_path, TrainerRecorder(tmp_path / "run"), save_strategy="epoch", num_train_epochs=3)
+    second = run(
+        tmp_path,
+        TrainerRecorder(tmp_path / "run"),
+        num_train_epochs=3,
+        resume=str(tmp_path / "checkpoint-14"),
+    )
+    assert sorted(second.model.said) == [2]
+    assert_recorded(tmp_path / "run", {**first.model.said, **second.model.said})
