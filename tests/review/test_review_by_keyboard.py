@@ -8,15 +8,19 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import labelaudit
 from labelaudit import load_decisions
 from labelaudit.cli import main
 from tests.review.conftest import GIVEN, IDS, NAMES, TRUE, WRONG, Place
@@ -67,7 +71,7 @@ def until(page: Any, expression: str, arg: Any = None) -> None:
     end = time.monotonic() + 10
     while not page.evaluate(expression, arg):
         assert time.monotonic() < end, expression
-        page.wait_for_timeout(20)
+        page.wait_for_timeout(20)  # not time.sleep: the browser's messages are handled meanwhile
 
 
 def shown(page: Any) -> str:
@@ -229,6 +233,34 @@ def test_narrow_screen(place: Place, scheme: str) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 375
         picture(page, f"lookalikes-375-{scheme}")
         assert problems == []
+
+
+def test_in_the_frame_of_a_notebook(place: Place, tmp_path: Path) -> None:
+    """A page on another port, as Jupyter's is: keys work in the frame, and the frame is for notebooks only."""
+    review = labelaudit.review(labelaudit.audit(place.run), images=place.images, reviewer="Ann")
+    (tmp_path / "notebook.html").write_text(f"<!doctype html><body>{review._repr_html_()}</body>")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as notebook, browser() as (page, problems):
+        threading.Thread(target=notebook.serve_forever, daemon=True).start()
+        page.goto(f"http://127.0.0.1:{notebook.server_address[1]}/notebook.html")
+        frame = page.frames[1]
+        frame.wait_for_selector(".rv-single .la-id bdi")
+        first = frame.inner_text(".rv-single .la-id bdi")
+        frame.click(".rv-main")
+        page.keyboard.press("a")
+        until(frame, "before => document.querySelector('.la-id bdi').textContent !== before", first)
+        picture(page, "notebook-1440")
+        assert review.table().index.tolist() == [first]
+        assert [one for one in problems if "favicon" not in one and "404" not in one] == []
+        review.close()
+        with server(place) as (_, url):
+            shown_in = (tmp_path / "notebook.html").read_text().replace(review.url, url)
+            (tmp_path / "notebook.html").write_text(shown_in)
+            page.reload()
+            until(page, "() => true")
+            page.wait_for_timeout(500)
+            assert any("frame-ancestors" in one for one in problems)
+        notebook.shutdown()
 
 
 def test_without_a_name_nothing_is_decided(place: Place) -> None:
