@@ -129,7 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
         image = session.image(int(number)) if path != number and number.isdecimal() and len(number) < 12 else None
         if image is None:
             raise _RefusedError(404, "there is nothing here")
-        return 200, image[1], image[0], {"Cross-Origin-Resource-Policy": "same-origin"}
+        kept = "private, max-age=3600"  # the page asks for the next pictures ahead; the token is new with every start
+        return 200, image[1], image[0], {"Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": kept}
 
     def _post(self, path: str, query: dict[str, str]) -> tuple[int, str, bytes, dict[str, str]]:
         session, asked = self.server.session, self._body()

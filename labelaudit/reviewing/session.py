@@ -61,9 +61,13 @@ class ReviewSession:
             mine = self._mine(reviewer)
             undecided = np.ones(len(self._ids), bool)
             undecided[[self._rank[sample] for sample in mine if sample in self._rank]] = False
-            following = int(undecided.argmax()) if undecided.any() else None
+            first = int(undecided.argmax()) if undecided.any() else None
+            coming = (
+                [] if first is None else (np.flatnonzero(undecided[first + 1 : first + 100])[:2] + first + 1).tolist()
+            )
             return {
-                "sample": None if following is None else self._record(following),
+                "sample": None if first is None else self._record(first),
+                "coming": [] if self._media.images is None else [f"/image/{rank}" for rank in coming],
                 "labels": [str(label) for label in self.labels],
                 "n_samples": len(self._ids),
                 "n_flagged": self._n_flagged,

@@ -214,6 +214,7 @@ function draw() {
   const message = element("p", { id: "rv-message", role: "status", "aria-live": "polite" });
   const announced = element("p", { class: "la-hidden", role: "status", "aria-live": "polite" });
   root.replaceChildren(head(), message, element("div", { class: "rv-columns" }, main, aside()), announced);
+  for (const url of view.coming) new Image().src = `${url}?${query({ token })}`; // ahead of time
   announced.textContent = !panel && view.sample ? spoken(view.sample) : "";
   if (!typing || reviewer.trim()) main.focus({ preventScroll: true });
   scrollTo(0, 0);
