@@ -54,17 +54,28 @@ def open_label_file(path: Path, header: bool | None = None) -> LabelFile:
 
 class _Csv:
     def __init__(self, text: CsvText, header: bool | None) -> None:
-        if not text.rows:
+        if not text.lines:
             raise LabelAuditError("the file is empty")
         self._text = text
-        first = [text.value(0, k) for k in range(len(text.rows[0]))]
+        first = text.values(0)
         named = not any(_is_number(value) for value in first) if header is None else header
         self._skipped = int(named)
         self.names = first if named else [str(k) for k in range(len(first))]
-        self.n_rows = len(text.rows) - self._skipped
+        self.n_rows = len(text.lines) - self._skipped
+        self._columns = self._read()
+
+    def _read(self) -> list[list[str]]:
+        width = len(self.names)
+        columns: list[list[str]] = [[] for _ in self.names]
+        for row in range(self._skipped, len(self._text.lines)):
+            values = self._text.values(row)
+            values += [""] * (width - len(values))
+            for column, value in zip(columns, values, strict=False):  # what a line has too many is in no column
+                column.append(value)
+        return columns
 
     def column(self, number: int) -> Column:
-        return [self._text.value(row + self._skipped, number) for row in range(self.n_rows)]
+        return self._columns[number]
 
     def replaced(self, column: int, values: Mapping[int, str], dropped: Collection[int]) -> bytes:
         moved = {row + self._skipped: value for row, value in values.items()}

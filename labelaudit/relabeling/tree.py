@@ -13,6 +13,7 @@ from labelaudit.errors import LabelAuditError
 from labelaudit.relabeling.changes import Changes
 from labelaudit.relabeling.undo_log import UndoLog, move_file, sync_folder
 
+IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # what ImageFolder takes
 Moves = dict[str, str | None]  # file, relative to the root -> its new place; None: left out
 
 
@@ -41,6 +42,8 @@ def plan(root: Path, changes: Changes) -> Moves:
     moves: Moves = {}
     for change in changes.rows:
         file = place[change.sample]
+        if file in moves:
+            raise LabelAuditError(f"two corrections are for one file, {root}/{file}; leave one of them out")
         old = file.split("/", 1)[0]
         given = _folder(change.given, folders, changes)
         if old != given:
@@ -79,22 +82,28 @@ def _places(root: Path, files: list[str], changes: Changes) -> dict[Any, str]:
         found[change.sample] = file
     else:
         return found
-    if changes.audited is None or changes.audited[0] != list(range(len(files))):
-        known_ids = (
-            "" if changes.audited is None else f" and the audit's ids do not number the {len(files):,} files there"
-        )
+    return _by_position(root, files, changes, change.sample)
+
+
+def _by_position(root: Path, files: list[str], changes: Changes, missing: Any) -> dict[Any, str]:
+    """Return each changed sample's file where ids count the files, all of them or the images."""
+    ids, labels = changes.audited or ([], [])
+    images = [name for name in files if name.lower().endswith(IMAGES)]
+    counted = next((chosen for chosen in (files, images) if ids == list(range(len(chosen)))), None)
+    if counted is None or not ids:
+        known_ids = f" and the audit's ids do not number the {len(files):,} files there" if ids else ""
         raise LabelAuditError(
-            f"{root}: sample {change.sample} is no file there{known_ids}. Expected ids that are paths such as "
+            f"{root}: sample {missing} is no file there{known_ids}. Expected ids that are paths such as "
             f"{files[0]!r} (sample_ids= of the recorder), or positions together with the audit"
         )
     folders = {name.split("/", 1)[0] for name in files}
-    for file, label in zip(files, changes.audited[1], strict=True):
+    for file, label in zip(counted, labels, strict=True):
         if file.split("/", 1)[0] != _folder(label, folders, changes):
             raise LabelAuditError(
                 f"{root}: counted in sorted order, {file} was audited as {label!r}: the files are not in the order in "
                 "which they were trained on, or have changed since. Record with sample_ids= paths"
             )
-    return {change.sample: files[int(change.sample)] for change in changes.rows}
+    return {change.sample: counted[int(change.sample)] for change in changes.rows}
 
 
 def _by_path(sample: str, root: Path, resolved: Path, known: set[str]) -> str | None:

@@ -52,6 +52,33 @@ def test_csv_quotes_a_label_that_was_quoted_and_keeps_bytes_that_are_no_utf8(
     assert new.read_bytes() == b"id;label;note\n" + b"\n".join(right)
 
 
+def test_csv_fields_with_line_breaks_and_stray_quotes(make_audit: MakeAudit, tmp_path: Path) -> None:
+    def text(labels: list[str]) -> bytes:
+        notes = ['5" pipe', '"two\r\nlines, one ""field"""', " , ", '"', "x"]
+        rows = [f'{one},{label} ,{notes[i % 3]},6"' for i, (one, label) in enumerate(zip(IDS, labels, strict=True))]
+        return ("\r\n".join(["\r\npath,label,note,size", "", *rows]) + "\n").encode()
+
+    old, new = tmp_path / "labels.csv", tmp_path / "new.csv"
+    old.write_bytes(text(names_of(GIVEN)))
+    relabel(old, make_audit(IDS), out=new)
+    assert new.read_bytes() == text(names_of(TRUE))
+
+
+def test_a_label_that_needs_quotes_gets_them(make_audit: MakeAudit, tmp_path: Path) -> None:
+    names = ["a,b", 'say "x"', "plain"]
+    old, new = tmp_path / "labels.csv", tmp_path / "new.csv"
+
+    def written(label: int) -> str:
+        return ('"a,b"', '"say ""x"""', "plain")[label]
+
+    old.write_text("id,label\n" + "\n".join(f"{i},{written(label)}" for i, label in enumerate(GIVEN)))
+    relabel(old, make_audit(names=names), out=new)
+    want = [written(label) for label in TRUE]
+    want[2] = '"plain"' if written(GIVEN[2]).startswith('"') else want[2]
+    want[5] = '"plain"'
+    assert [line.split(",", 1)[1] for line in new.read_text().split("\n")[1:]] == want
+
+
 def test_csv_of_class_numbers_without_ids_or_header(make_audit: MakeAudit, tmp_path: Path) -> None:
     old, new = tmp_path / "labels.csv", tmp_path / "new.csv"
     old.write_text("\n".join(f"{label},{label / 2}" for label in GIVEN))

@@ -54,8 +54,9 @@ def test_positions_count_in_the_order_of_image_folders(root: Path, tmp_path: Pat
     order = sorted(range(12), key=by_class.__getitem__)
     found = make_audit()
     found.samples = found.samples.iloc[order].set_axis(range(12))
+    (root / "cat" / "00.txt").write_bytes(b"no image")
     relabel(root, found, out=tmp_path / "new")
-    assert contents(tmp_path / "new") == RIGHT
+    assert contents(tmp_path / "new") == RIGHT | {"cat/00.txt": b"no image"}
     found.samples = found.samples.iloc[::-1].set_axis(range(12))
     with pytest.raises(LabelAuditError, match="not in the order in which they were trained on"):
         relabel(root, found, dry_run=True)
@@ -128,6 +129,13 @@ def test_refusals(make_audit: MakeAudit, root: Path, tmp_path: Path) -> None:
     (tmp_path / "full" / "x").write_bytes(b"x")
     with pytest.raises(LabelAuditError, match="never overwritten"):
         relabel(root, found, out=tmp_path / "full")
+
+
+def test_two_corrections_of_one_file_are_refused(make_audit: MakeAudit, root: Path) -> None:
+    wrong = make_audit(IDS).corrections()
+    twice = wrong.iloc[[0, 0]].set_axis([wrong.index[0], f"{root}/{wrong.index[0]}"])
+    with pytest.raises(LabelAuditError, match="two corrections are for one file"):
+        relabel(root, twice, dry_run=True)
 
 
 def test_a_class_name_cannot_leave_the_tree(make_audit: MakeAudit, root: Path) -> None:
