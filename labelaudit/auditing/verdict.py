@@ -125,7 +125,7 @@ def judge(
     by_matrix = read.posterior.wrong
     by_doubt = np.zeros(len(labels)) if read.notes else doubt(read.log_ratio, read.seen)
     wrong = 1 - (1 - by_matrix) * (1 - by_doubt)
-    score = read.log_ratio + 0.5 * read.seen.structure * _log_odds(by_matrix)
+    score = read.log_ratio + 0.5 * read.seen.structure**2 * _log_odds(by_matrix)
     probability = along_ranking(score, wrong)
     confidence = _confidence(probability, read.posterior, read.other)
     offered = confidence >= LIKELY

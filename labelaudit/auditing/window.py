@@ -29,6 +29,8 @@ COLLAPSE = 0.6  # memorising has begun when twice the epochs lose four tenths of
 MATERIAL = 0.2  # ... unless those were few beside what the model leaves open
 EARLY_FALL = 0.67  # in epochs 3 and 4 a fall of the disagreement by a third or more is learning still
 EARLY_MATERIAL = 0.5
+BY_HEART = 0.25  # a run whose disagreement falls to a quarter of that of epochs 3 and 4, and never stood still, ...
+FIRST = 4  # ... learned the labels by heart too fast to see where: epochs 2 to 4 are what there is
 
 
 @dataclass(frozen=True)
@@ -65,16 +67,16 @@ def early_epochs(history: History, run: int, epochs: list[int], split: str | Non
     table = history.table(split)
     rows = _subset(table.keys, min(SUBSET, max(SUBSET_VALUES // history.n_classes, 50)))
     labels = table.labels[rows]
-    before: _Reading | None = None
+    readings: list[_Reading] = []
     used = 0
     for number, block in enumerate(doubling_blocks(len(epochs))):
         if number > 0:
-            reading = _read(history, run, [epochs[i] for i in block], split, rows, labels)
-            if before is not None and _learned(number, before, reading):
-                break
-            before = reading
+            readings.append(_read(history, run, [epochs[i] for i in block], split, rows, labels))
+            if len(readings) > 1 and _learned(number, *readings[-2:]):
+                return epochs[:used]
         used = block.stop
-    return epochs[:used]
+    by_heart = len(readings) > 2 and readings[-1].disagreeing < BY_HEART * readings[1].disagreeing
+    return epochs[1:FIRST] if by_heart else epochs
 
 
 def doubling_blocks(n_epochs: int) -> Iterator[range]:

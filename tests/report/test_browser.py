@@ -130,6 +130,25 @@ def test_a_brush_over_the_map_selects_cards(browser: Any, demo: Path) -> None:
         assert "ambiguous" in page.locator("#map .keys").inner_text()
 
 
+def test_a_choice_in_the_charts_brings_its_cards_into_view(browser: Any, demo: Path) -> None:
+    with opened(browser, demo / "report.html") as page:
+        page.mouse.move(300, 500)
+        page.mouse.wheel(0, 3_000)
+        page.wait_for_function("scrollY > 1500")
+        page.locator("#matrix button.same").first.click()
+        card = page.locator(".la-card").first.bounding_box()
+        cell = page.locator("#matrix button.same").first.bounding_box()
+        assert 0 < card["y"] < 600
+        assert 0 < cell["y"] < 900, "the charts stay beside them"
+    with opened(browser, demo / "report.html", size="phone") as page:
+        assert not page.locator("#jump").is_visible()
+        page.locator("#matrix button.same").first.click()
+        assert page.locator("#jump").inner_text().startswith("See the ")
+        assert complaints(page) == []
+        page.locator("#jump").click()
+        page.wait_for_function("Math.abs(document.getElementById('samples').getBoundingClientRect().top) < 5")
+
+
 def test_a_sample_opens_by_keyboard(browser: Any, demo: Path) -> None:
     audit = labelaudit.load_audit(demo / "audit")
     with opened(browser, demo / "report.html") as page:

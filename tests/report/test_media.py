@@ -10,6 +10,7 @@ import pytest
 
 from labelaudit import LabelAuditError
 from labelaudit.report.media import TEXT_LIMIT, Media
+from labelaudit.report.thumbnails import make_thumbnails
 
 IDS = np.array(["a.png", "sub/b.png", "c.png"], dtype=object)
 POSITIONS = np.array([0, 2, 5])
@@ -24,6 +25,13 @@ def test_lists_arrays_functions_and_mappings() -> None:
     assert Media(IDS, images={"c.png": "here"}).image(2) == "here"
     assert Media(IDS, images={"c.png": "here"}).image(0) is None
     assert Media(IDS).image(0) is None
+
+
+def test_tensors_as_a_training_script_holds_them() -> None:
+    import torch
+
+    images = torch.rand(3, 1, 20, 30, requires_grad=True)
+    assert make_thumbnails(Media(IDS, images=images), range(3)).unreadable == 0
 
 
 def test_a_whole_data_set_is_looked_up_by_position() -> None:

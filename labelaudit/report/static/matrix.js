@@ -7,6 +7,7 @@ export function noiseMatrix({ names, values, left_out }, choose) {
   const kind = ["matrix", names.some((text) => text.length > 3) && "long", names.length < 7 && "few"].filter(Boolean).join(" ");
   const heading = (scope, text) => element("th", { scope, title: visible(text) }, name(scope === "col" && text.length > 15 ? `${text.slice(0, 14)}\u2026` : text));
   const cells = [];
+  const most = Math.max(...values.flatMap((row, r) => row.filter((_, c) => c !== r)), 1e-9);
   const rows = names.map((truth, r) => {
     const row = names.map((given, c) => {
       const share = values[r][c];
@@ -16,7 +17,7 @@ export function noiseMatrix({ names, values, left_out }, choose) {
         title: `true ${visible(truth)}, given ${visible(given)}: ${percent(share)}`,
         onclick: () => choose(given, truth),
       }, share < 0.0005 ? "\u00b7" : (share * 100).toFixed(share < 0.0995 ? 1 : 0));
-      if (r !== c) cell.style.setProperty("--share", `${Math.min(50, Math.sqrt(share) * 70).toFixed(0)}%`);
+      if (r !== c) cell.style.setProperty("--share", `${(50 * Math.sqrt(share / most)).toFixed(0)}%`);
       cells.push(cell);
       return element("td", {}, cell);
     });

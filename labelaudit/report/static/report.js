@@ -16,6 +16,8 @@ const points = cards.map((_, i) => [data.card_x[i] ?? 0, data.card_y[i] ?? 0]);
 const form = document.getElementById("filters");
 const grid = document.getElementById("grid");
 const otherGrid = document.getElementById("others");
+const main = document.getElementById("samples");
+const jump = document.getElementById("jump");
 const more = document.getElementById("more");
 const state = { n: 0, shown: "flagged", given: "", suggested: "", region: "", id: "", order: "quality", box: null };
 let found = [];
@@ -25,10 +27,10 @@ const total = { samples: data.total, searchable: Boolean(data.others) };
 const open = sampleDialog(cards);
 fillOptions(form.given, cards.map((card) => card.given));
 fillOptions(form.suggested, cards.map((card) => card.suggested));
-const press = noiseMatrix(data.matrix, (given, truth) => choosePair(given, truth === given ? "" : truth));
+const press = noiseMatrix(data.matrix, (given, truth) => { choosePair(given, truth === given ? "" : truth); reveal(); });
 state.n = movableCut({ ...data, moved: (n) => { state.n = n; update(); } });
 if (!state.n) form.shown.value = "all";
-const map = dataMap(data.map, points, (box) => { state.box = box; update(); });
+const map = dataMap(data.map, points, (box) => { state.box = box; update(); reveal(); });
 if (data.learning) learningCurves(document.getElementById("learning"), data.learning);
 forgettingHistogram(document.getElementById("forgetting"), data.forgetting);
 
@@ -51,8 +53,15 @@ function update() {
   grid.replaceChildren();
   addCards();
   showOthers(others);
+  jump.hidden = !narrow;
+  jump.textContent = `See the ${found.length.toLocaleString("en")} selected`;
   map.highlight(narrow || state.id ? found : []);
   press(state.given, state.suggested);
+}
+
+// A choice made in the charts beside the cards shows the first of them; below the cards there is a link instead.
+function reveal() {
+  if (matchMedia("(min-width: 1081px)").matches && main.getBoundingClientRect().top < 0) main.scrollIntoView();
 }
 
 // Samples without a card of their own come last, or first where one has exactly the id that is searched.
@@ -80,7 +89,7 @@ more.addEventListener("click", () => addCards()[0]?.querySelector("button")?.foc
 for (const button of document.querySelectorAll("button[data-given]")) {
   button.addEventListener("click", () => {
     choosePair(button.dataset.given, button.dataset.suggested ?? "");
-    document.getElementById("samples").scrollIntoView();
+    main.scrollIntoView();
   });
 }
 update();

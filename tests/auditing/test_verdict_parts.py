@@ -1,0 +1,150 @@
+"""The parts of the verdict, each against a slow or an obvious reference."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+from sklearn.isotonic import IsotonicRegression
+
+import labelaudit
+from labelaudit import history_from_arrays
+from labelaudit.analyzers.accumulator import accumulate
+from labelaudit.auditing import noise_model
+from labelaudit.auditing.calibrate import along_ranking
+from labelaudit.auditing.doubt import COEFFICIENTS, Outside, design, doubt
+from labelaudit.auditing.evidence import Evidence, log_time_weight
+from labelaudit.auditing.window import doubling_blocks, early_epochs, epoch_uses
+
+
+def softmax(z: np.ndarray) -> np.ndarray:
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def beliefs(n: int, k: int, sharp: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return (K, n) probabilities and true classes drawn from them: a calibrated model."""
+    rng = np.random.default_rng(seed)
+    p = softmax(rng.normal(size=(n, k)) * sharp)
+    true = (p.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1)
+    return p.T, true
+
+
+def noisy(true: np.ndarray, matrix: np.ndarray, seed: int = 1) -> np.ndarray:
+    draw = np.random.default_rng(seed).random((len(true), 1))
+    return (matrix[true].cumsum(axis=1) < draw).sum(axis=1)
+
+
+def test_doubling_blocks() -> None:
+    assert [list(block) for block in doubling_blocks(10)] == [[0], [1], [2, 3], [4, 5, 6, 7], [8, 9]]
+    assert [list(block) for block in doubling_blocks(1)] == [[0]]
+
+
+def test_every_doubling_weighs_alike() -> None:
+    sums = [sum(log_time_weight(i) for i in block) for block in doubling_blocks(16)]
+    assert sums[0] == 0.5
+    np.testing.assert_allclose(sums[1:], 0.5 + np.array([0, 1 / 12, 0.1345, 0.1629]), atol=1e-3)
+    assert log_time_weight(16) == 0.5 / 17
+
+
+def test_evidence_is_the_weighted_average() -> None:
+    rng = np.random.default_rng(0)
+    z, labels = rng.normal(size=(7, 40, 3)), rng.integers(0, 3, 40)
+    history = history_from_arrays(z, labels)
+    uses = epoch_uses(history)
+    (evidence,) = accumulate(history, [partial(Evidence, uses=uses)])
+    assert isinstance(evidence, Evidence)
+    whole, early = evidence.averages()
+    weights = np.array([log_time_weight(i) for i in range(7)])
+    expected = np.tensordot(weights / weights.sum(), softmax(z), 1)
+    np.testing.assert_allclose(whole.of(slice(None)).T, expected, atol=1e-6)
+    used = [epoch for (_, epoch), use in uses.items() if use.early]
+    np.testing.assert_allclose(early.of(slice(None)).T, softmax(z)[used].mean(axis=0), atol=1e-6)
+
+
+def test_early_epochs_end_before_memorising() -> None:
+    """Classes are learned by epoch 3, the 20 % wrong labels by heart from epoch 8 on."""
+    rng = np.random.default_rng(0)
+    n, k, epochs = 1500, 5, 32
+    true = rng.integers(0, k, n)
+    given = noisy(true, np.full((k, k), 0.05) + 0.75 * np.eye(k))
+    z = rng.normal(size=(epochs, n, k)) * 0.7
+    z[:, np.arange(n), true] += np.minimum(np.arange(epochs) * 1.5, 4.5)[:, None]
+    z[:, np.arange(n), given] += np.clip(np.arange(epochs) - 7, 0, 8)[:, None]
+    history = history_from_arrays(z, given)
+    used = early_epochs(history, 0, list(range(epochs)), None)
+    assert used[0] == 0
+    assert 2 <= len(used) <= 8
+    audit = labelaudit.audit(history)
+    assert audit.summary["estimated_error_rate"] == pytest.approx((given != true).mean(), abs=0.02)
+
+
+@pytest.mark.parametrize("kind", ["none", "symmetric", "pair"])
+def test_the_noise_model_recovers_the_noise(kind: str) -> None:
+    k = 4
+    p, true = beliefs(6000, k, 3.0)
+    matrix = {
+        "none": np.eye(k),
+        "symmetric": 0.8 * np.eye(k) + 0.2 * (1 - np.eye(k)) / (k - 1),
+        "pair": 0.8 * np.eye(k) + 0.2 * np.roll(np.eye(k), 1, axis=1),
+    }[kind]
+    given = noisy(true, matrix)
+    model = noise_model.fit(p, given)
+    np.testing.assert_allclose(model.matrix, matrix, atol=0.05)
+    assert model.rate == pytest.approx((given != true).mean(), abs=0.02)
+    np.testing.assert_allclose(model.matrix.sum(axis=1), 1)
+
+
+def test_doubt_is_not_called_noise() -> None:
+    """A model that is unsure, and labels that are right: disagreements are many, errors none."""
+    p, true = beliefs(6000, 4, 1.0)
+    assert (p.argmax(axis=0) != true).mean() > 0.3
+    assert noise_model.fit(p, true).rate < 0.03
+
+
+def test_the_posterior_against_a_loop() -> None:
+    p, true = beliefs(50, 3, 2.0)
+    given = noisy(true, np.full((3, 3), 0.1) + 0.7 * np.eye(3))
+    model = noise_model.fit(p, given)
+    found = noise_model.posterior(model, lambda here: p[:, here], given)
+    for i in range(50):
+        q = (p[:, i] + noise_model.SOFTEN / 3) ** model.beta
+        joint = q / q.sum() * model.matrix[:, given[i]]
+        wrong = np.delete(joint, given[i])
+        assert found.wrong[i] == pytest.approx(wrong.sum() / joint.sum())
+        assert joint[found.other[i]] == pytest.approx(wrong.max())
+        assert found.share[i] == pytest.approx(wrong.max() / wrong.sum())
+
+
+def test_along_ranking_is_isotonic_regression() -> None:
+    rng = np.random.default_rng(0)
+    score = rng.normal(size=500)
+    probability = np.clip(0.5 + 0.3 * score + 0.2 * rng.normal(size=500), 0, 1)
+    found = along_ranking(score, probability)
+    reference = IsotonicRegression().fit(score, probability).predict(score)
+    assert np.abs(found - reference).mean() < 0.02, "a smoothed isotonic regression"
+    order = np.argsort(score)
+    assert (np.diff(found[order]) > 0).all()
+
+
+def test_along_ranking_keeps_ties_and_order() -> None:
+    found = along_ranking(np.array([1.0, 1.0, 2.0, 0.0]), np.array([0.2, 0.4, 0.1, 0.0]))
+    assert found[0] == found[1]
+    assert found[3] < found[0] < found[2]
+    assert ((found >= 0) & (found <= 1)).all()
+
+
+def test_more_against_the_label_is_more_doubt() -> None:
+    seen = Outside(rate=0.1, structured=0.02, open=0.05, clear_agreeing=3.0, clear_open=1.0)
+    values = doubt(np.linspace(-4, 6, 30), seen)
+    assert (np.diff(values) > 0).all()
+    assert design(np.zeros(2), seen).shape == (2, len(COEFFICIENTS))
+
+
+def test_a_model_that_learned_nothing_flags_nothing() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 600)
+    audit = labelaudit.audit(history_from_arrays(rng.normal(size=(5, 600, 3)), labels))
+    assert audit.summary["n_flagged"] == 0
+    assert any("learned nothing" in note for note in audit.summary["notes"])
