@@ -140,3 +140,39 @@ def test_bad_requests(found: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     found.samples.index = pd.RangeIndex(6)
     with pytest.raises(LabelAuditError, match="these ids are no paths"):
         found.to_fiftyone(tmp_path / "x")
+
+
+class HuggingFace:
+    """The few parts of datasets that are used, on lists."""
+
+    def __init__(self, columns: dict[str, list[Any]]) -> None:
+        self.columns, self.column_names = columns, list(columns)
+
+    from_dict = classmethod(lambda cls, columns: cls(columns))
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def __getitem__(self, name: str) -> list[Any]:
+        return self.columns[name]
+
+
+def test_huggingface(found: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
+    def joined(parts: list[HuggingFace], axis: int) -> HuggingFace:
+        assert axis == 1
+        return HuggingFace({name: column for part in parts for name, column in part.columns.items()})
+
+    module = SimpleNamespace(Dataset=HuggingFace, concatenate_datasets=joined)
+    monkeypatch.setitem(sys.modules, "datasets", module)
+    assert found.to_huggingface()["sample_id"] == IDS
+    mine = HuggingFace({"path": [*reversed(IDS), "new"], "label": [0] * 7})
+    more = found.to_huggingface(mine, id_column="path")
+    assert more["label_quality"] == [*reversed(found.samples["label_quality"].tolist()), None]
+    assert more["suggested_label"][:2] == ["newt", None]
+    for arguments, message in (
+        ((more, "path"), "already"),
+        ((mine, "label"), "twice"),
+        ((mine, None), "are not in the"),
+    ):
+        with pytest.raises(LabelAuditError, match=message):
+            found.to_huggingface(arguments[0], id_column=arguments[1])

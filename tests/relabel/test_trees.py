@@ -143,3 +143,32 @@ def test_a_class_name_cannot_leave_the_tree(make_audit: MakeAudit, root: Path) -
     wrong["suggested_label"] = "../../etc"
     with pytest.raises(LabelAuditError, match="cannot be the name of a folder"):
         relabel(root, wrong, in_place=True)
+
+
+def test_a_tree_that_cannot_be_written_leaves_nothing(
+    make_audit: MakeAudit, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copy2", full)
+    with pytest.raises(OSError, match="No space left"):
+        relabel(root, make_audit(IDS), out=tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_links_across_file_systems_are_symbolic(
+    make_audit: MakeAudit, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+
+    def other(*_: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    (tmp_path / "new").mkdir()
+    monkeypatch.setattr(os, "link", other)
+    relabel(root, make_audit(IDS), out=tmp_path / "new", how="link")
+    assert contents(tmp_path / "new") == RIGHT
+    assert (tmp_path / "new" / "cat" / "00.png").is_symlink()

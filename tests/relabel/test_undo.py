@@ -143,3 +143,16 @@ def test_moving_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "a").write_bytes(b"a2")
     with pytest.raises(LabelAuditError, match="appeared"):
         undo_log.rename_to_free(tmp_path / "a", tmp_path / "new" / "b")
+
+
+def test_undo_between_the_two_halves_of_a_move(make_audit: MakeAudit, tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    for name in IDS:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(name.encode())
+    before = contents(root)
+    log = tmp_path / "undo.jsonl"
+    relabel(root, make_audit(IDS), in_place=True, undo_log=log)
+    os.link(root / "owl" / "02.png", root / "cat" / "02.png")  # as after a kill: the file is at both places
+    assert undo_relabel(log) == 3
+    assert contents(root) == before

@@ -238,3 +238,48 @@ def test_where_decisions_go_is_asked_for(place: Place) -> None:
     with open_review(place.run) as review, pytest.raises(LabelAuditError, match="cannot be used"):
         open_review(place.run, port=Client(review).port, decisions=place.run / "2.jsonl")
     assert GIVEN.shape == (60,)
+
+
+def test_lookalikes_and_disagreements(client: Client) -> None:
+    from urllib.parse import quote
+
+    def get(path: str) -> Any:
+        status, body, _ = client.ask("GET", path)
+        assert status == 200
+        return json.loads(body)
+
+    pair = client.view()["pairs"][0]
+    query = f"given={quote(pair['given'])}&suggested={quote(pair['suggested'])}"
+    alike = get(f"/api/lookalikes?reviewer=Ann&{query}")
+    assert len(alike) == pair["n"] == 2
+    assert {(one["given"], one["suggested"]) for one in alike} == {(pair["given"], pair["suggested"])}
+    assert alike[0]["quality"] <= alike[1]["quality"]
+    ranks = [one["rank"] for one in alike]
+    for reviewer, action in (("Ann", "accept"), ("Bo", "keep"), ("Cy", "unsure")):
+        asked = {"reviewer": reviewer, "ranks": ranks, "action": action}
+        assert client.ask("POST", "/api/decide", asked)[0] == 200
+    assert get(f"/api/lookalikes?reviewer=Ann&{query}") == []
+    view = client.view()
+    assert (view["n_decided"], view["n_disputed"]) == (2, 2)
+    assert view["reviewers"] == {"Ann": 2, "Bo": 2, "Cy": 2}
+    found = get("/api/disagreements")
+    assert [one["sample"]["rank"] for one in found] == ranks
+    assert found[0]["words"] == [
+        {"reviewer": "Ann", "action": "relabel", "label": pair["suggested"]},
+        {"reviewer": "Bo", "action": "keep", "label": None},
+        {"reviewer": "Cy", "action": "unsure", "label": None},
+    ]
+    assert client.ask("POST", "/api/undo", {"reviewer": "Bo"})[0] == 200
+    assert get("/api/disagreements") == []
+    mixed = {"reviewer": "Ann", "ranks": list(range(12)), "action": "accept"}
+    assert client.ask("POST", "/api/decide", mixed)[0] == 400, "several suggestions are not accepted at once"
+
+
+def test_when_every_sample_is_decided(client: Client) -> None:
+    asked = {"reviewer": "Ann", "ranks": list(range(60)), "action": "keep"}
+    view = json.loads(client.ask("POST", "/api/decide", asked)[1])
+    assert view["sample"] is None
+    assert view["estimate"]["n_next"] == 0
+    assert view["estimate"]["precision"] == 0
+    clean = {"reviewer": "Ann", "ranks": [59], "action": "accept"}
+    assert client.ask("POST", "/api/decide", clean)[0] == 400, "there is no suggestion"
