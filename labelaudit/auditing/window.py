@@ -30,7 +30,7 @@ MATERIAL = 0.2  # ... unless those were few beside what the model leaves open
 EARLY_FALL = 0.67  # in epochs 3 and 4 a fall of the disagreement by a third or more is learning still
 EARLY_MATERIAL = 0.5
 BY_HEART = 0.25  # a run whose disagreement falls to a quarter of that of epochs 3 and 4, and never stood still, ...
-FIRST = 4  # ... learned the labels by heart too fast to see where: epochs 2 to 4 are what there is
+FIRST = 3  # ... learned the labels by heart too fast to see where: its first three epochs are what there is
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def early_epochs(history: History, run: int, epochs: list[int], split: str | Non
                 return epochs[:used]
         used = block.stop
     by_heart = len(readings) > 2 and readings[-1].disagreeing < BY_HEART * readings[1].disagreeing
-    return epochs[1:FIRST] if by_heart else epochs
+    return epochs[:FIRST] if by_heart else epochs
 
 
 def doubling_blocks(n_epochs: int) -> Iterator[range]:

@@ -27,6 +27,15 @@ def opened(browser: Any, path: Path, *, size: str = "desk", scheme: str = "light
     context.close()
 
 
+def wait_until(page: Any, expression: str) -> None:
+    """Wait until a JavaScript expression is true; playwright's own waiting needs an eval that the page forbids."""
+    for _ in range(100):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never true: {expression}")
+
+
 def is_local(url: str) -> bool:
     return url.startswith(("file:", "data:", "about:"))
 

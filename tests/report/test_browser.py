@@ -9,7 +9,7 @@ import pytest
 
 import labelaudit
 from labelaudit.cli import main
-from tests.report.open_page import complaints, opened
+from tests.report.open_page import complaints, opened, wait_until
 
 pytestmark = pytest.mark.external
 
@@ -134,7 +134,7 @@ def test_a_choice_in_the_charts_brings_its_cards_into_view(browser: Any, demo: P
     with opened(browser, demo / "report.html") as page:
         page.mouse.move(300, 500)
         page.mouse.wheel(0, 3_000)
-        page.wait_for_function("scrollY > 1500")
+        wait_until(page, "scrollY > 1500")
         page.locator("#matrix button.same").first.click()
         card = page.locator(".la-card").first.bounding_box()
         cell = page.locator("#matrix button.same").first.bounding_box()
@@ -146,7 +146,7 @@ def test_a_choice_in_the_charts_brings_its_cards_into_view(browser: Any, demo: P
         assert page.locator("#jump").inner_text().startswith("See the ")
         assert complaints(page) == []
         page.locator("#jump").click()
-        page.wait_for_function("Math.abs(document.getElementById('samples').getBoundingClientRect().top) < 5")
+        wait_until(page, "Math.abs(document.getElementById('samples').getBoundingClientRect().top) < 5")
 
 
 def test_a_sample_opens_by_keyboard(browser: Any, demo: Path) -> None:

@@ -84,7 +84,11 @@ function choosePair(given, suggested) {
 
 form.addEventListener("input", update);
 form.addEventListener("submit", (event) => event.preventDefault());
-form.addEventListener("reset", () => setTimeout(() => map.clear()));
+document.getElementById("clear").addEventListener("click", () => {
+  form.reset();
+  if (!state.n) form.shown.value = "all";
+  map.clear(); // and update
+});
 more.addEventListener("click", () => addCards()[0]?.querySelector("button")?.focus());
 for (const button of document.querySelectorAll("button[data-given]")) {
   button.addEventListener("click", () => {
