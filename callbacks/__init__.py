@@ -1,8 +1,8 @@
 """Recorders that write a history while a model trains.
 
 `PredictionRecorder` is a callback for Lightning, `TorchRecorder` is for a plain PyTorch loop, `TrainerRecorder` is a
-callback for Hugging Face's Trainer. Importing this package imports neither torch nor Lightning:
-each recorder is loaded when its name is first used.
+callback for Hugging Face's Trainer; `AuditLogger` logs the audit when a training with Lightning ends. Importing this
+package imports neither torch nor Lightning: each is loaded when its name is first used.
 """
 
 from __future__ import annotations
@@ -11,13 +11,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from labelaudit.callbacks.audit_logger import AuditLogger
     from labelaudit.callbacks.hugging_face import TrainerRecorder
     from labelaudit.callbacks.lightning import PredictionRecorder
     from labelaudit.callbacks.torch_recorder import TorchRecorder
 
-__all__ = ["PredictionRecorder", "TorchRecorder", "TrainerRecorder"]
+__all__ = ["AuditLogger", "PredictionRecorder", "TorchRecorder", "TrainerRecorder"]
 
-_MODULES = {"PredictionRecorder": "lightning", "TorchRecorder": "torch_recorder", "TrainerRecorder": "hugging_face"}
+_MODULES = {
+    "AuditLogger": "audit_logger",
+    "PredictionRecorder": "lightning",
+    "TorchRecorder": "torch_recorder",
+    "TrainerRecorder": "hugging_face",
+}
 
 
 def __getattr__(name: str) -> Any:

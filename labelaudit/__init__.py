@@ -14,35 +14,57 @@ from labelaudit.errors import LabelAuditError
 
 if TYPE_CHECKING:
     import labelaudit.analyzers as analyzers
-    from labelaudit.auditing import Audit, audit, load_audit, plant_mistakes
+    from labelaudit.auditing import Audit, Comparison, audit, compare, load_audit, plant_mistakes
     from labelaudit.history import History, Recorder, history_from_arrays, open_history
+    from labelaudit.relabeling import Relabelled, relabel, undo_relabel
+    from labelaudit.reviewing import DecisionLog, Review, load_decisions, review, write_decisions
 
     __version__: str
 
 __all__ = [
     "Audit",
+    "Comparison",
+    "DecisionLog",
     "History",
     "LabelAuditError",
     "Recorder",
+    "Relabelled",
+    "Review",
     "__version__",
     "analyzers",
     "audit",
+    "compare",
     "history_from_arrays",
     "load_audit",
+    "load_decisions",
     "open_history",
     "plant_mistakes",
+    "relabel",
+    "review",
+    "undo_relabel",
+    "write_decisions",
 ]
 
 # The code of `audit` lies in `labelaudit.auditing`: a sub-package called `audit` would replace the function.
 _MODULE_OF = {
     "Audit": "labelaudit.auditing",
+    "Comparison": "labelaudit.auditing",
+    "DecisionLog": "labelaudit.reviewing",
     "History": "labelaudit.history",
     "Recorder": "labelaudit.history",
+    "Relabelled": "labelaudit.relabeling",
+    "Review": "labelaudit.reviewing",
     "audit": "labelaudit.auditing",
+    "compare": "labelaudit.auditing",
     "history_from_arrays": "labelaudit.history",
     "load_audit": "labelaudit.auditing",
+    "load_decisions": "labelaudit.reviewing",
     "open_history": "labelaudit.history",
     "plant_mistakes": "labelaudit.auditing",
+    "relabel": "labelaudit.relabeling",
+    "review": "labelaudit.reviewing",
+    "undo_relabel": "labelaudit.relabeling",
+    "write_decisions": "labelaudit.reviewing",
 }
 
 

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from labelaudit.commands.compare import add_compare
+from labelaudit.commands.relabel import add_relabel
+from labelaudit.commands.review import add_review
 from labelaudit.errors import LabelAuditError
 
 
@@ -37,6 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_audit(commands)
     _add_info(commands)
     _add_demo(commands)
+    add_review(commands)
+    add_relabel(commands)
+    add_compare(commands)
     return parser
 
 

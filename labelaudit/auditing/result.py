@@ -16,6 +16,7 @@ from labelaudit.auditing.planted import Measured, measure
 from labelaudit.auditing.shown import Shown
 from labelaudit.auditing.summary import Summary
 from labelaudit.errors import LabelAuditError
+from labelaudit.exporting.exports import Exports
 from labelaudit.history.folder import Folder, open_folder, write_file
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ FORMAT_VERSION = 1
 
 
 @dataclass
-class Audit(Shown):
+class Audit(Shown, Exports):
     """What an audit found.
 
     Attributes:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import encode
 from labelaudit.history.folder import open_folder
+from labelaudit.history.foreign import is_foreign, open_foreign
 from labelaudit.history.history import History
 from labelaudit.history.manifest import Manifest
 from labelaudit.history.rows import integer_labels, one_of, unique_ids
@@ -27,7 +28,9 @@ def open_history(path: PathLike | Sequence[PathLike]) -> History:
 
     Args:
         path: the folder or fsspec URL a recorder wrote, a ``.npz`` file with ``scores`` (or ``pred_probs``)
-            and ``labels``, or a list of those: runs on the same samples and labels.
+            and ``labels``, or a list of those: runs on the same samples and labels. Also what other tools wrote:
+            a folder with dataset-cartography's ``dynamics_epoch_*.jsonl``, AUM's ``full_aum_records.csv``,
+            InterpretDL's ``stats.pkl``; see `labelaudit.history.foreign.open_foreign`.
 
     Raises:
         LabelAuditError: nothing readable is there; what was found is said.
@@ -39,6 +42,8 @@ def open_history(path: PathLike | Sequence[PathLike]) -> History:
     for one in paths:
         if os.fspath(one).endswith(".npz"):
             runs += _from_npz(Path(one)).runs_read
+        elif "://" not in os.fspath(one) and is_foreign(Path(one)):
+            runs += open_foreign(Path(one)).runs_read
         else:
             run = StoredRun(open_folder(one))
             if not run.splits:

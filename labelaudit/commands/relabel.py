@@ -1,0 +1,88 @@
+"""The command ``labelaudit relabel``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from labelaudit.errors import LabelAuditError
+
+
+def add_relabel(commands: Any) -> None:
+    """Add the command to the parser."""
+    sub = commands.add_parser(
+        "relabel",
+        help="apply an audit's suggestions or a review's decisions to a label file or a tree of class folders",
+        description="Writes a new file or tree; the old one changes only with --in-place, which keeps an undo log.",
+    )
+    sub.add_argument("target", nargs="?", help="label file (CSV, Parquet, JSON) or folder of class folders")
+    sub.add_argument(
+        "--audit", metavar="DIR", help="the audit (or a run, which is audited): its suggestions are applied"
+    )
+    sub.add_argument("--decisions", metavar="FILE", help="decisions of a review, or a table of corrections")
+    sub.add_argument("--min-confidence", type=float, metavar="P", help="smallest suggestion confidence (default 0.9)")
+    sub.add_argument("--sensitivity", type=float, metavar="PERCENT", help="the same in per cent, such as 60")
+    sub.add_argument("--out", metavar="NEW", help="new label file or folder")
+    sub.add_argument("--in-place", action="store_true", help="change the file, or move files inside the tree")
+    sub.add_argument("--how", choices=("copy", "link"), default="copy", help="for a new tree (default copy)")
+    sub.add_argument("--id-column", metavar="NAME", help="column of sample ids (default: found)")
+    sub.add_argument("--label-column", metavar="NAME", help="column of labels (default: found)")
+    sub.add_argument("--undo-log", metavar="FILE", help="where --in-place writes its undo log (default: beside)")
+    sub.add_argument("--undo", metavar="LOG", help="undo what --in-place did")
+    sub.add_argument("--dry-run", action="store_true", help="only say what would change")
+    sub.add_argument("--json", action="store_true", help="print one JSON object")
+    sub.set_defaults(run=_relabel)
+
+
+def _relabel(arguments: argparse.Namespace) -> int:
+    from labelaudit.relabeling import relabel, undo_relabel
+
+    if arguments.undo is not None:
+        if arguments.target is not None:
+            raise LabelAuditError("--undo LOG knows its target; leave the target out")
+        restored = undo_relabel(arguments.undo)
+        print(json.dumps({"restored": restored}) if arguments.json else f"Put back {restored:,} files")
+        return 0
+    if arguments.target is None:
+        raise LabelAuditError("name the label file or folder to relabel")
+    if arguments.audit is None and arguments.decisions is None:
+        raise LabelAuditError("say what to apply: --audit DIR (its suggestions) or --decisions FILE (of a review)")
+    audit = None if arguments.audit is None else _open(arguments.audit)
+    done = relabel(
+        arguments.target,
+        audit if arguments.decisions is None else arguments.decisions,
+        out=arguments.out,
+        min_confidence=_confidence(arguments),
+        audit=audit,
+        id_column=arguments.id_column,
+        label_column=arguments.label_column,
+        how=arguments.how,
+        in_place=arguments.in_place,
+        undo_log=arguments.undo_log,
+        dry_run=arguments.dry_run,
+    )
+    if arguments.json:
+        rows = done.changes.reset_index().astype(object)
+        print(json.dumps({**done.to_dict(), "changes": rows.where(rows.notna(), None).to_dict("records")}, default=str))
+        return 0
+    if arguments.dry_run:
+        for sample, row in done.changes.iterrows():
+            new = "left out" if row["new_label"] is None else row["new_label"]
+            print(f"  {sample}: {row['given_label']} -> {new}")
+    print(done)
+    return 0
+
+
+def _confidence(arguments: argparse.Namespace) -> float:
+    if arguments.sensitivity is None:
+        return 0.9 if arguments.min_confidence is None else float(arguments.min_confidence)
+    if arguments.min_confidence is not None:
+        raise LabelAuditError("--sensitivity and --min-confidence say the same; pass one of them")
+    return float(arguments.sensitivity) / 100
+
+
+def _open(path: str) -> Any:
+    from labelaudit.auditing.opening import open_audit
+
+    return open_audit(path)

@@ -1,0 +1,118 @@
+"""The exports of an audit, as its methods."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from labelaudit.auditing.result import Audit
+
+
+class Exports:
+    """The part of an `Audit` that speaks to other tools."""
+
+    def to_cleanlab(self) -> pd.DataFrame:
+        """Return cleanlab's frame of label issues.
+
+        Returns:
+            One row per sample in dataset order, index sample_id: is_label_issue; label_score, 0 to 1, low is
+            suspicious; given_label; predicted_label. As ``Datalab.get_issues("label")`` has them.
+        """
+        from labelaudit.exporting import tables
+
+        return tables.cleanlab_frame(cast("Audit", self))
+
+    def to_fiftyone(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        images: Any = None,
+        dataset: Any = None,
+        key_field: str = "filepath",
+        name: str = "labelaudit",
+    ) -> None:
+        """Write a FiftyOne dataset, or set fields on one that is loaded.
+
+        The fields: ground_truth and suggested_label (Classification; the suggestion with its confidence),
+        label_quality, is_label_issue, mistakenness, hardness, forgetting_events, sample_id, and the tag "label_issue"
+        on flagged samples.
+
+        Args:
+            path: folder for ``metadata.json`` and ``samples.json``, which
+                ``fiftyone.Dataset.from_dir(path, dataset_type=fiftyone.types.FiftyOneDataset)`` loads. FiftyOne is
+                not needed to write them.
+            images: where each sample's file is: a folder in which the sample ids are file names, a list, or a mapping
+                or function of the sample id; default: the sample ids are the paths.
+            dataset: a FiftyOne dataset to set the fields on instead (all but ground_truth).
+            key_field: its field that identifies a sample: the one with the paths, or one that holds the sample ids.
+            name: name of the written dataset.
+
+        Raises:
+            LabelAuditError: neither or both of path and dataset are given, or a sample has no file.
+        """
+        from labelaudit.exporting import fiftyone
+
+        fiftyone.export(cast("Audit", self), path, images, dataset, key_field, name)
+
+    def to_label_studio(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        images: Any = None,
+        texts: Any = None,
+        issues_only: bool = True,
+    ) -> str:
+        """Write tasks for Label Studio: the given label as annotation, the suggestion as prediction with its score.
+
+        The scores stand under ``data`` as well (label_quality, suggestion_confidence, suggested_label, reason), so
+        that the Data Manager can sort by them.
+
+        Args:
+            path: the JSON file.
+            images: the URL of each sample's image: what to put before the sample id (a string), a list, or a mapping or
+                function of the sample id.
+            texts: the text of each sample instead: a list, or a mapping or function of the sample id.
+            issues_only: only flagged samples, the worst first; else all, in dataset order.
+
+        Returns:
+            The labelling configuration (XML) that the tasks are made for.
+
+        Raises:
+            LabelAuditError: neither or both of images and texts are given.
+        """
+        from labelaudit.exporting import label_studio
+
+        return label_studio.export(cast("Audit", self), path, images, texts, issues_only=issues_only)
+
+    def to_spotlight(self, path: str | os.PathLike[str]) -> list[Any]:
+        """Write a Parquet file that Renumics Spotlight opens, and return the issues to show with it.
+
+        Args:
+            path: the Parquet file, one row per sample in dataset order, all columns.
+
+        Returns:
+            One issue for the flagged samples of each frequent class pair, with the numbers of their rows: objects of
+            Spotlight's ``DataIssue`` where it is installed, else dicts with its fields; for
+            ``spotlight.show(path, issues=...)``.
+        """
+        from labelaudit.exporting import spotlight
+
+        return spotlight.export(cast("Audit", self), path)
+
+    def to_huggingface(self, dataset: Any = None, *, id_column: str | None = None) -> Any:
+        """Return a Hugging Face ``datasets.Dataset`` with the audit's columns.
+
+        Args:
+            dataset: the dataset that was trained on; it comes back with columns added, rows in its own order and null
+                where the audit has no such sample. None: a dataset of the audit alone.
+            id_column: its column with the sample ids; None: a sample's id is its row.
+
+        Raises:
+            LabelAuditError: ``datasets`` is not installed, a column is there already, or an id is twice.
+        """
+        from labelaudit.exporting import huggingface
+
+        return huggingface.export(cast("Audit", self), dataset, id_column)

@@ -1,0 +1,166 @@
+"""What is to be changed: sample, the label it was audited with, the new label or none."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labelaudit.auditing import Audit, load_audit
+from labelaudit.auditing.fingerprint import fingerprint
+from labelaudit.errors import LabelAuditError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Change:
+    """One label to change.
+
+    Attributes:
+        sample: the sample's id.
+        given: the label it was audited with; the change holds for no other.
+        new: its new label; None: the sample belongs to no class and is to be left out.
+    """
+
+    sample: Any
+    given: Any
+    new: Any
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Labels to change, and what is known of the data they were found in.
+
+    Attributes:
+        rows: the changes; a sample is there once.
+        class_names: one name per class, or None.
+        audited: (ids, given labels) of all audited samples in dataset order, where an audit is at hand.
+        disputed: samples left out since reviewers disagree on them.
+    """
+
+    rows: tuple[Change, ...]
+    class_names: list[str] | None = None
+    audited: tuple[list[Any], list[Any]] | None = None
+    disputed: tuple[Any, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def changes_from(
+    source: Any,
+    *,
+    min_confidence: float = 0.9,
+    class_names: Sequence[str] | None = None,
+    audit: Audit | None = None,
+) -> Changes:
+    """Return the changes that an audit, a table of corrections, or decisions ask for.
+
+    Args:
+        source: an `Audit` or the folder of one (its suggestions from ``min_confidence`` up); what
+            `Audit.corrections` returned; what `labelaudit.load_decisions` returned; or the path of a review's
+            decisions (``.jsonl``), or of a CSV, Parquet or JSON file that either was exported to.
+        min_confidence: smallest suggestion_confidence, 0 to 1; for an audit only.
+        class_names: one name per class, where the labels on disk are numbers and the source has names.
+        audit: the audit that the decisions belong to; then they are checked against it.
+
+    Raises:
+        LabelAuditError: the source is none of these, or its decisions belong to other labels than the audit's.
+    """
+    if isinstance(source, Audit):
+        return _of_audit(source, min_confidence)
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        if path.is_dir():
+            return _of_audit(load_audit(path), min_confidence)
+        return _of_table(_read(path), class_names, audit, str(path))
+    return _of_table(source, class_names, audit, "the table")
+
+
+def _of_audit(audit: Audit, min_confidence: float) -> Changes:
+    table = audit.corrections(min_confidence)
+    labels = zip(table["given_label"].tolist(), table["suggested_label"].tolist(), strict=True)
+    rows = [Change(sample, given, new) for sample, (given, new) in zip(table.index.tolist(), labels, strict=True)]
+    return Changes(tuple(rows), audit.class_names, _audited(audit))
+
+
+def _audited(audit: Audit) -> tuple[list[Any], list[Any]]:
+    return audit.samples.index.tolist(), audit.samples["given_label"].tolist()
+
+
+def _read(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    from labelaudit.reviewing import load_decisions
+
+    if not path.is_file():
+        raise LabelAuditError(f"there is no file {path}; expected decisions, corrections or an audit's folder")
+    kind = path.suffix.lower()
+    if kind == ".jsonl":
+        return load_decisions(path)
+    try:
+        if kind == ".csv":
+            # all as text: "007" is an id, "None" may be a class
+            return pd.read_csv(path, index_col=0, dtype=str, keep_default_na=False, na_values=[""])
+        if kind == ".parquet":
+            return pd.read_parquet(path)
+        if kind == ".json":
+            return pd.DataFrame(json.loads(path.read_bytes())).set_index("sample_id")
+    except (ValueError, KeyError, OSError) as problem:
+        raise LabelAuditError(f"{path} cannot be read as decisions: {problem}") from None
+    raise LabelAuditError(f"{path} is no table of decisions; expected .jsonl, .csv, .parquet or .json")
+
+
+def _of_table(table: Any, class_names: Sequence[str] | None, audit: Audit | None, where: str) -> Changes:
+    import pandas as pd
+
+    columns = set(getattr(table, "columns", ()))
+    decided = {"given_label", "action", "label"} <= columns
+    if not decided and not {"given_label", "suggested_label"} <= columns:
+        raise LabelAuditError(
+            f"{where} has columns {', '.join(map(str, columns)) or 'none'}; expected given_label with suggested_label "
+            "(audit.corrections()), or with action and label (labelaudit.load_decisions())"
+        )
+    if not table.index.is_unique:
+        raise LabelAuditError(f"{where} names sample {table.index[table.index.duplicated()][0]} twice")
+    if audit is not None:
+        _same_run(table, audit, where)
+    known = class_names or table.attrs.get("class_names") or (audit.class_names if audit is not None else None)
+    names = None if known is None else [str(name) for name in known]
+    new = table["label" if decided else "suggested_label"]
+    rows, disputed = [], []
+    actions = table["action"].tolist() if decided else ["relabel"] * len(table)
+    for sample, given, label, action in zip(table.index, table["given_label"], new, actions, strict=True):
+        if action == "disputed":
+            disputed.append(sample)
+        elif action == "remove":
+            rows.append(Change(sample, given, None))
+        elif action == "relabel" and not pd.isna(label) and label != given:
+            rows.append(Change(sample, given, _like(label, given)))
+    return Changes(tuple(rows), names, None if audit is None else _audited(audit), tuple(disputed))
+
+
+def _like(label: Any, given: Any) -> Any:
+    """Return a label as an integer where the given ones are: pandas reads a column with gaps as floats."""
+    return int(label) if isinstance(label, float) and not isinstance(given, str) else label
+
+
+def _same_run(table: pd.DataFrame, audit: Audit, where: str) -> None:
+    bound = table["fingerprint"].unique() if "fingerprint" in table else []
+    if len(bound) and list(bound) != [fingerprint(audit)]:
+        raise LabelAuditError(
+            f"{where} was decided on other samples or labels than this audit's (fingerprint {bound[0]}, "
+            f"not {fingerprint(audit)}); name the audit that was reviewed"
+        )
+    audited = audit.samples["given_label"]
+    given = audited.set_axis(audited.index.astype(str)).reindex(table.index.astype(str))
+    differing = given.isna().to_numpy() | (given.astype(str).to_numpy() != table["given_label"].astype(str).to_numpy())
+    if differing.any():
+        raise LabelAuditError(
+            f"{where} decides on sample {table.index[differing.argmax()]}, which the audit lacks with that label"
+        )

@@ -1,0 +1,190 @@
+"""A file with ids and labels: CSV, Parquet, JSON or JSON lines, read as text columns and written back."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from labelaudit.errors import LabelAuditError
+from labelaudit.relabeling.csv_text import CsvText
+
+Column = list[str] | None
+KINDS = (".csv", ".tsv", ".txt", ".parquet", ".json", ".jsonl")
+
+
+class LabelFile(Protocol):
+    """A table of which one column's values can be changed."""
+
+    names: list[str]
+    n_rows: int
+
+    def column(self, number: int) -> Column:
+        """A column's values as text, row by row; None where it can hold neither ids nor labels."""
+
+    def replaced(self, column: int, values: Mapping[int, str], dropped: Collection[int]) -> bytes:
+        """The file's bytes with values changed and rows left out; all else as it was."""
+
+
+def open_label_file(path: Path, header: bool | None = None) -> LabelFile:
+    """Read a label file.
+
+    Args:
+        path: the file; its ending says what it is (``.csv``, ``.tsv``, ``.txt``, ``.parquet``, ``.json``, ``.jsonl``).
+        header: whether a CSV file's first line names the columns; None: it does unless it has a number in it.
+
+    Raises:
+        LabelAuditError: it is empty, of another kind, or damaged.
+    """
+    kind = path.suffix.lower()
+    if kind not in KINDS:
+        raise LabelAuditError(f"{path} is of no known kind; expected a folder or a file ending in {', '.join(KINDS)}")
+    data = path.read_bytes()
+    try:
+        if kind == ".parquet":
+            return _Parquet(data)
+        if kind in (".json", ".jsonl"):
+            return _Json(data.decode(), lines=kind == ".jsonl")
+        return _Csv(CsvText(data), header)
+    except (ValueError, OSError) as problem:
+        raise LabelAuditError(f"{path} cannot be read: {problem}") from None
+
+
+class _Csv:
+    def __init__(self, text: CsvText, header: bool | None) -> None:
+        if not text.lines:
+            raise LabelAuditError("the file is empty")
+        self._text = text
+        first = text.values(0)
+        named = not any(_is_number(value) for value in first) if header is None else header
+        self._skipped = int(named)
+        self.names = first if named else [str(k) for k in range(len(first))]
+        self.n_rows = len(text.lines) - self._skipped
+        self._columns = self._read()
+
+    def _read(self) -> list[list[str]]:
+        width = len(self.names)
+        columns: list[list[str]] = [[] for _ in self.names]
+        for row in range(self._skipped, len(self._text.lines)):
+            values = self._text.values(row)
+            values += [""] * (width - len(values))
+            for column, value in zip(columns, values, strict=False):  # what a line has too many is in no column
+                column.append(value)
+        return columns
+
+    def column(self, number: int) -> Column:
+        return self._columns[number]
+
+    def replaced(self, column: int, values: Mapping[int, str], dropped: Collection[int]) -> bytes:
+        moved = {row + self._skipped: value for row, value in values.items()}
+        return self._text.replaced(column, moved, {row + self._skipped for row in dropped})
+
+
+class _Parquet:
+    def __init__(self, data: bytes) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        file = pq.ParquetFile(io.BytesIO(data))
+        self._table: pa.Table = file.read()
+        self._compression = file.metadata.row_group(0).column(0).compression if file.num_row_groups else "SNAPPY"
+        self.names, self.n_rows = self._table.column_names, self._table.num_rows
+
+    def column(self, number: int) -> Column:
+        import pyarrow.types as kinds
+
+        kind = self._table.schema.field(number).type
+        inner = kind.value_type if kinds.is_dictionary(kind) else kind
+        if not (kinds.is_integer(inner) or kinds.is_string(inner) or kinds.is_large_string(inner)):
+            return None
+        return ["" if value is None else str(value) for value in self._table.column(number).to_pylist()]
+
+    def replaced(self, column: int, values: Mapping[int, str], dropped: Collection[int]) -> bytes:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        field = self._table.schema.field(column)
+        old = self._table.column(column).to_pylist()
+        for row, value in values.items():
+            old[row] = _like(value, old[row])
+        table = self._table.set_column(column, field, pa.array(old, type=field.type))
+        if dropped:
+            table = table.take(pa.array([row for row in range(self.n_rows) if row not in dropped]))
+        sink = io.BytesIO()
+        pq.write_table(table, sink, compression=self._compression)
+        return sink.getvalue()
+
+
+class _Json:
+    """Records as a list or line by line, or one object {id: label}."""
+
+    def __init__(self, text: str, *, lines: bool) -> None:
+        self._text, self._lines = text, lines
+        if lines:
+            self._raw = text.splitlines(keepends=True)
+            self._where = [number for number, line in enumerate(self._raw) if line.strip()]
+            loaded: Any = [json.loads(self._raw[number]) for number in self._where]
+        else:
+            loaded = json.loads(text)
+        self._pairs = isinstance(loaded, dict)
+        if self._pairs and not any(isinstance(value, (dict, list)) for value in loaded.values()):
+            self._rows = [{"id": key, "label": value} for key, value in loaded.items()]
+        elif isinstance(loaded, list) and loaded and all(isinstance(row, dict) for row in loaded):
+            self._rows = loaded
+        else:
+            raise LabelAuditError("it is no list of records and no object of id: label pairs")
+        self.names = list(dict.fromkeys(name for row in self._rows for name in row))
+        self.n_rows = len(self._rows)
+
+    def column(self, number: int) -> Column:
+        values = [row.get(self.names[number]) for row in self._rows]
+        if any(isinstance(value, (dict, list, float, bool)) for value in values):
+            return None
+        return ["" if value is None else str(value) for value in values]
+
+    def replaced(self, column: int, values: Mapping[int, str], dropped: Collection[int]) -> bytes:
+        name = self.names[column]
+        changed = [
+            {**row, name: _like(values[number], row[name])} if number in values else row
+            for number, row in enumerate(self._rows)
+        ]
+        if self._lines:
+            style = _style(self._rows[0], self._raw[self._where[0]].strip())
+            lines = list(self._raw)
+            for number, where in enumerate(self._where):
+                ending = lines[where][len(lines[where].rstrip("\r\n")) :]
+                if number in values:
+                    lines[where] = json.dumps(changed[number], **style) + ending
+                elif number in dropped:
+                    lines[where] = ""
+            return "".join(lines).encode()
+        kept = [row for number, row in enumerate(changed) if number not in dropped]
+        before = {row["id"]: row["label"] for row in self._rows} if self._pairs else self._rows
+        after: Any = {row["id"]: row["label"] for row in kept} if self._pairs else kept
+        tail = self._text[len(self._text.rstrip()) :]
+        return (json.dumps(after, **_style(before, self._text.strip())) + tail).encode()
+
+
+def _style(value: Any, text: str) -> dict[str, Any]:
+    """Return the options with which json.dumps writes a text again; near ones where none does so exactly."""
+    for indent in (None, 1, 2, 3, 4, 8, "\t"):
+        for ascii_only in (False, True):
+            for separators in ((", ", ": "), (",", ":"), (",", ": ")):
+                style: dict[str, Any] = {"indent": indent, "ensure_ascii": ascii_only, "separators": separators}
+                if json.dumps(value, **style) == text:
+                    return style
+    return {"indent": 2 if "\n" in text else None, "ensure_ascii": False}
+
+
+def _like(text: str, old: Any) -> Any:
+    return int(text) if isinstance(old, int) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,210 @@
+"""``relabel``: corrections applied to a label file, a tree of class folders, or an array."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from labelaudit.auditing import Audit
+from labelaudit.errors import LabelAuditError
+from labelaudit.history.folder import open_folder
+from labelaudit.history.rows import one_of
+from labelaudit.relabeling import columns, tree
+from labelaudit.relabeling.changes import Changes, changes_from
+from labelaudit.relabeling.label_file import open_label_file
+from labelaudit.relabeling.result import Relabelled
+from labelaudit.relabeling.undo_log import UndoLog, replace_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def relabel(
+    target: Any,
+    corrections: Any,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    min_confidence: float = 0.9,
+    audit: Audit | None = None,
+    class_names: Sequence[str] | None = None,
+    sample_ids: Sequence[Any] | None = None,
+    id_column: str | None = None,
+    label_column: str | None = None,
+    header: bool | None = None,
+    how: str = "copy",
+    in_place: bool = False,
+    undo_log: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
+) -> Relabelled:
+    """Apply corrections to labels: into a new file or tree, or in place with an undo log.
+
+    Everything is checked before anything is written. A correction holds for the label that was audited: where the
+    labels are no longer those, nothing is changed.
+
+    Args:
+        target: a label file (``.csv``, ``.tsv``, ``.txt``, ``.parquet``, ``.json``, ``.jsonl``), a folder of class
+            folders, or an array of labels, (n,).
+        corrections: an `Audit` or the folder of one, `Audit.corrections`, or a review's decisions: the table, or its
+            file; see `changes_from`.
+        out: new file or folder; needed for files and folders unless ``in_place`` or ``dry_run``.
+        min_confidence: smallest suggestion_confidence, 0 to 1, where corrections is an audit.
+        audit: the audit that decisions belong to; they are then checked against it. A tree needs it where samples are
+            known by position.
+        class_names: names of the classes, where labels on disk are numbers and decisions have names.
+        sample_ids: (n,) ids of an array's labels; default: 0 to n - 1.
+        id_column: name of a label file's column of ids; default: found by its contents, else the row is the id.
+        label_column: name of its column of labels; default: found by its contents.
+        header: whether a CSV file's first line has names; default: unless there is a number in it.
+        how: for a tree: "copy" or "link" files.
+        in_place: change the file, or move files inside the tree, with an undo log for `undo_relabel`.
+        undo_log: where to write that log; default: beside the target.
+        dry_run: write nothing; only say what would change.
+
+    Raises:
+        LabelAuditError: labels are not those audited, columns or files are not found, or something is in the way.
+
+    Example:
+        >>> import pandas as pd
+        >>> wrong = pd.DataFrame({"given_label": [1], "suggested_label": [0]}, index=[2])
+        >>> relabel([0, 1, 1], wrong).labels.tolist()
+        [0, 1, 0]
+    """
+    one_of("how", how, ("copy", "link"))
+    changes = changes_from(corrections, min_confidence=min_confidence, class_names=class_names, audit=audit)
+    if not isinstance(target, (str, os.PathLike)):
+        return _array(target, changes, sample_ids)
+    path = Path(target)
+    if not path.exists():
+        raise LabelAuditError(f"there is no file or folder {path}")
+    place = _output(path, out, in_place, dry_run)
+    log = _log_path(path, undo_log) if in_place and not dry_run else None
+    if path.is_dir():
+        return _tree(path, changes, place, how, log)
+    return _file(path, changes, place, log, (id_column, label_column, header))
+
+
+def _output(path: Path, out: str | os.PathLike[str] | None, in_place: bool, dry_run: bool) -> Path | None:
+    if in_place and out is not None:
+        raise LabelAuditError("out= and in_place=True say two things; pass one of them")
+    if dry_run or in_place:
+        return None
+    if out is None:
+        raise LabelAuditError(
+            "say where the new labels go: out= (--out), or change the old with in_place=True (--in-place)"
+        )
+    place = Path(out)
+    if place.exists() and (not place.is_dir() or not path.is_dir() or any(place.iterdir())):
+        raise LabelAuditError(f"{place} exists and is never overwritten; name a new one")
+    if path.is_dir() and place.resolve().is_relative_to(path.resolve()):
+        raise LabelAuditError(f"{place} lies inside {path}, where it would be taken for a class; name a place outside")
+    return place
+
+
+def _log_path(path: Path, undo_log: str | os.PathLike[str] | None) -> Path:
+    if undo_log is not None:
+        return Path(undo_log)
+    stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S%fZ")
+    whole = path.resolve()
+    return whole.with_name(f"{whole.name}.undo-{stamp}.jsonl")
+
+
+def _file(
+    path: Path,
+    changes: Changes,
+    out: Path | None,
+    log: Path | None,
+    options: tuple[str | None, str | None, bool | None],
+) -> Relabelled:
+    id_column, label_column, header = options
+    file = open_label_file(path, header)
+    data = path.read_bytes()
+    rows: list[Any] = []
+    if changes.rows:
+        found = columns.find(file, changes, id_column, label_column, str(path))
+        rows = found.rows
+        values, dropped = {}, set()
+        for change, row in zip(changes.rows, rows, strict=True):
+            text = None if change.new is None else found.writing(change.new)
+            if change.new is not None and text is None:
+                raise LabelAuditError(
+                    f"{path}: class {change.new!r} has no number; the classes are {changes.class_names}"
+                )
+            if text is None:
+                dropped.add(row)
+            else:
+                values[row] = text
+        data = file.replaced(found.label_column, values, dropped)
+    if out is not None:
+        open_folder(out.parent).write(out.name, data)
+    elif log is not None:
+        writer = UndoLog(log, path)
+        replace_file(path, data, writer)
+        writer.close()
+    return _result(changes, rows, out, path, log)
+
+
+def _tree(root: Path, changes: Changes, out: Path | None, how: str, log: Path | None) -> Relabelled:
+    moves = tree.plan(root, changes)
+    if out is not None:
+        tree.write_tree(root, out, moves, how)
+    elif log is not None:
+        if log.resolve().is_relative_to(root.resolve()):
+            raise LabelAuditError(f"{log} lies inside {root}; name a place outside for the undo log")
+        writer = UndoLog(log, root)
+        tree.move_in_place(root, moves, writer)
+        writer.close()
+    return _result(changes, list(moves.values()), out, root, log)
+
+
+def _result(changes: Changes, places: list[Any], out: Path | None, path: Path, log: Path | None) -> Relabelled:
+    written = out if log is None else path
+    return Relabelled(_table(changes, places), changes.disputed, written is None, written, log)
+
+
+def _array(target: Any, changes: Changes, sample_ids: Sequence[Any] | None) -> Relabelled:
+    old = np.asarray(target)
+    if old.ndim != 1:
+        raise LabelAuditError(f"labels have shape {old.shape}; expected (n,)")
+    ids = list(range(len(old))) if sample_ids is None else list(sample_ids)
+    if len(ids) != len(old):
+        raise LabelAuditError(f"sample_ids has {len(ids):,} entries, there are {len(old):,} labels")
+    row_of = {str(one): row for row, one in enumerate(ids)}
+    numbers = {name: k for k, name in enumerate(changes.class_names or [])} if old.dtype.kind in "iu" else {}
+    new, kept, rows = old.astype(object), np.ones(len(old), bool), []
+    for change in changes.rows:
+        row = row_of.get(str(change.sample))
+        if row is None:
+            raise LabelAuditError(
+                f"there is no sample {change.sample} among the {len(ids):,}; pass their ids, sample_ids="
+            )
+        given = numbers.get(str(change.given), change.given)
+        if str(old[row]) != str(given):
+            raise LabelAuditError(
+                f"sample {change.sample} has label {old[row]!s}, but was audited as {given!s}: "
+                "the labels are no longer those audited"
+            )
+        rows.append(row)
+        if change.new is None:
+            kept[row] = False
+        else:
+            new[row] = numbers.get(str(change.new), change.new)
+    labels = new.astype(old.dtype) if old.dtype.kind != "U" else new.astype(str)
+    return Relabelled(_table(changes, rows), changes.disputed, labels=labels, kept=kept)
+
+
+def _table(changes: Changes, places: list[Any]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "given_label": [change.given for change in changes.rows],
+            "new_label": pd.array([change.new for change in changes.rows], dtype=object),
+            "place": pd.array(places, dtype=object),
+        },
+        index=pd.Index([change.sample for change in changes.rows], name="sample_id"),
+    )

@@ -1,0 +1,240 @@
+// The review: one sample after another, worst first. A decision is on disk before the next sample is shown.
+import { element, name, percent, sampleCard, spoken, visible } from "./card.js";
+import { ACTIONS, actionButtons, classDialog } from "./review_actions.js";
+
+const root = document.getElementById("review");
+const token = new URLSearchParams(location.search).get("token") ?? "";
+let reviewer = JSON.parse(document.getElementById("start").textContent).reviewer;
+let view = null;
+let busy = false;
+let panel = null; // {kind: "lookalikes" | "disagreements", ...}: shown in place of the single sample
+
+async function ask(path, body = null) {
+  const options = { headers: { "X-Review-Token": token } };
+  if (body) {
+    options.method = "POST";
+    options.headers["Content-Type"] = "application/json";
+    options.body = JSON.stringify({ reviewer, ...body });
+  }
+  const answer = await fetch(path, options);
+  const data = await answer.json();
+  if (!answer.ok) throw new Error(data.error);
+  return data;
+}
+
+function query(values) {
+  return new URLSearchParams(values).toString();
+}
+
+// Runs one request at a time; keys pressed meanwhile are left out, since they were meant for what is on the screen.
+async function once(work) {
+  if (busy) return;
+  busy = true;
+  root.setAttribute("aria-busy", "true");
+  try {
+    await work();
+    say("");
+  } catch (problem) {
+    const lost = problem instanceof TypeError;
+    say(lost ? "The server does not answer. The last key was not saved, all before it were. Start labelaudit review again." : problem.message, true);
+  } finally {
+    busy = false;
+    root.removeAttribute("aria-busy");
+  }
+}
+
+function say(text, problem = false) {
+  const line = document.getElementById("rv-message");
+  line.textContent = text;
+  line.className = problem ? "rv-problem" : "";
+}
+
+const load = () => once(async () => {
+  view = await ask(`/api/view?${query({ reviewer })}`);
+  draw();
+});
+
+const decide = (ranks, action, label = null) => once(async () => {
+  view = await ask("/api/decide", { ranks, action, label });
+  await refreshPanel();
+  draw();
+});
+
+const undo = () => once(async () => {
+  if (!view?.can_undo) return;
+  view = await ask("/api/undo", {});
+  await refreshPanel();
+  draw();
+});
+
+async function refreshPanel() {
+  if (panel?.kind === "lookalikes") {
+    panel.samples = await ask(`/api/lookalikes?${query({ reviewer, given: panel.given, suggested: panel.suggested })}`);
+    if (!panel.samples.length) panel = null;
+  } else if (panel?.kind === "disagreements") {
+    panel.found = await ask("/api/disagreements");
+    if (!panel.found.length) panel = null;
+  }
+}
+
+const open = (next) => once(async () => {
+  panel = next;
+  await refreshPanel();
+  draw();
+});
+
+function close() {
+  panel = null;
+  draw();
+}
+
+function allowed(sample, action) {
+  return action !== "accept" || sample.suggested !== null;
+}
+
+function act(sample, action) {
+  if (busy || !allowed(sample, action)) return;
+  if (action === "choose") chooseFor([sample]);
+  else decide([sample.rank], action);
+}
+
+function chooseFor(samples) {
+  const { dialog, input } = classDialog(view.labels, samples[0].given, (number) => decide(samples.map((one) => one.rank), "choose", number));
+  root.append(dialog);
+  dialog.showModal();
+  input.focus();
+}
+
+function withToken(sample) {
+  return sample.image ? { ...sample, image: `${sample.image}?${query({ token })}` } : sample;
+}
+
+function progress() {
+  const { n_flagged: all, n_flagged_decided: done, n_decided: decided } = view;
+  return element(
+    "div", { class: "rv-progress" },
+    element("progress", { max: Math.max(all, 1), value: done, "aria-label": "flagged samples decided" }),
+    element("span", {}, `${done} of ${all} flagged decided`, decided > done ? ` \u00b7 ${decided - done} beyond the cut` : ""),
+  );
+}
+
+function outlook() {
+  const { precision, precision_interval: range, n_next: n, next_wrong: wrong, next_interval: [low, high] } = view.estimate;
+  const lines = [];
+  if (precision !== null) lines.push(`Wrong among the flagged: about ${percent(precision)} (${percent(range[0])} to ${percent(range[1])})`);
+  const hold = `the next ${n} hold about ${Math.round(wrong)} wrong label${Math.round(wrong) === 1 ? "" : "s"} (${low} to ${high})`;
+  const stop = view.estimate.n_wrong + view.estimate.n_right >= 20 && wrong <= 0.05 * n;
+  if (n) lines.push(stop ? `You may stop here: ${hold}.` : `${hold[0].toUpperCase()}${hold.slice(1)}.`);
+  return element("div", { class: "rv-outlook", id: "rv-outlook" }, ...lines.map((line) => element("p", {}, line)));
+}
+
+function head() {
+  const field = element("input", { type: "text", id: "rv-name", value: reviewer, maxlength: 60, autocomplete: "off", spellcheck: "false" });
+  field.addEventListener("change", () => {
+    reviewer = field.value;
+    panel = null;
+    load();
+  });
+  return element(
+    "header", { class: "rv-head" },
+    element("h1", {}, "Label review"),
+    element("label", { class: "rv-name" }, "Reviewer ", field),
+    progress(), outlook(),
+  );
+}
+
+function single() {
+  const { sample } = view;
+  if (!reviewer.trim()) return element("p", { class: "rv-note" }, "Type your name above; each reviewer's decisions are kept apart.");
+  if (!sample) return element("p", { class: "rv-note" }, "Every sample is decided.");
+  const beyond = sample.flagged ? null : element("p", { class: "rv-note" }, "All flagged samples are decided. This one is beyond the cut.");
+  return element(
+    "div", { class: "rv-single" }, beyond, sampleCard(withToken(sample), { large: true }),
+    element("div", { class: "rv-actions", role: "group", "aria-label": "Decision" }, ...actionButtons((action) => allowed(sample, action), (action) => act(sample, action)), undoButton()),
+  );
+}
+
+function undoButton() {
+  return element("button", { type: "button", class: "rv-action", "data-action": "undo", "aria-keyshortcuts": "z", disabled: !view.can_undo, onclick: undo }, element("kbd", { "aria-hidden": "true" }, "z"), " Undo");
+}
+
+function lookalikes() {
+  const boxes = panel.samples.map((sample) => ({ sample, box: element("input", { type: "checkbox", checked: true, "aria-label": `Decide with the others: ${spoken(sample)}` }) }));
+  const chosen = () => boxes.filter(({ box }) => box.checked).map(({ sample }) => sample);
+  const all = (action) => {
+    const samples = chosen();
+    if (!samples.length) say("Tick at least one sample.", true);
+    else if (action === "choose") chooseFor(samples);
+    else decide(samples.map((one) => one.rank), action);
+  };
+  return element(
+    "section", { class: "rv-panel", "aria-label": "Look-alikes" },
+    element("h2", {}, "Given ", name(panel.given), ", suggested ", name(panel.suggested)),
+    element("p", {}, "One key decides all that are ticked; the others stay open."),
+    element("div", { class: "rv-actions", role: "group", "aria-label": "Decision on all that are ticked" }, ...actionButtons(() => true, all), undoButton(), element("button", { type: "button", class: "rv-action", onclick: close }, element("kbd", { "aria-hidden": "true" }, "Esc"), " Back")),
+    element("ul", { class: "rv-grid" }, ...boxes.map(({ sample, box }) => element("li", {}, element("label", { class: "rv-tick" }, box, " with the others"), sampleCard(withToken(sample))))),
+  );
+}
+
+function said({ reviewer: who, action, label }) {
+  const what = action === "relabel" ? [element("span", {}, "says "), name(label)] : [{ keep: "keeps the label", remove: "in no class", unsure: "unsure" }[action]];
+  return element("li", {}, name(who), ": ", ...what);
+}
+
+function disagreements() {
+  const cards = panel.found.map(({ sample, words }) => element(
+    "li", {}, sampleCard(withToken(sample)), element("ul", { class: "rv-words" }, ...words.map(said)),
+    element("div", { class: "rv-actions", role: "group", "aria-label": "Your decision" }, ...actionButtons((action) => allowed(sample, action), (action) => act(sample, action))),
+  ));
+  return element(
+    "section", { class: "rv-panel", "aria-label": "Disagreements" },
+    element("h2", {}, "Reviewers disagree"), element("p", {}, `You are ${visible(reviewer)}. Your decision here replaces your earlier one.`),
+    element("button", { type: "button", class: "rv-action", onclick: close }, element("kbd", { "aria-hidden": "true" }, "Esc"), " Back"),
+    element("ul", { class: "rv-grid" }, ...cards),
+  );
+}
+
+function aside() {
+  const pairs = view.pairs.map(({ given, suggested, n }, i) => element("li", {}, element("button", { type: "button", "data-pair": i, onclick: () => open({ kind: "lookalikes", given, suggested }) }, name(given), " \u2192 ", name(suggested), ` (${n})`)));
+  const people = Object.entries(view.reviewers).map(([who, n]) => element("li", {}, name(who), `: ${n}`));
+  const exports = ["csv", "parquet", "json"].map((kind) => element("a", { href: `/api/export?${query({ kind, token })}`, download: `decisions.${kind}` }, kind.toUpperCase()));
+  return element(
+    "aside", { class: "rv-aside" },
+    pairs.length ? element("h2", {}, "Look-alikes at once ", element("kbd", { "aria-hidden": "true" }, "l")) : null, element("ul", {}, ...pairs),
+    people.length ? element("h2", {}, "Reviewers") : null, element("ul", {}, ...people),
+    view.n_disputed ? element("button", { type: "button", "data-disputed": "", onclick: () => open({ kind: "disagreements" }) }, element("kbd", { "aria-hidden": "true" }, "d"), ` ${view.n_disputed} disagreement${view.n_disputed > 1 ? "s" : ""}`) : null,
+    element("h2", {}, "Decisions"), element("p", { class: "rv-exports" }, ...exports),
+  );
+}
+
+function draw() {
+  const typing = document.activeElement?.id === "rv-name";
+  const body = panel?.kind === "lookalikes" ? lookalikes() : panel?.kind === "disagreements" ? disagreements() : single();
+  const main = element("main", { class: "rv-main", tabindex: -1 }, body);
+  const message = element("p", { id: "rv-message", role: "status", "aria-live": "polite" });
+  const announced = element("p", { class: "la-hidden", role: "status", "aria-live": "polite" });
+  root.replaceChildren(head(), message, element("div", { class: "rv-columns" }, main, aside()), announced);
+  for (const url of view.coming) new Image().src = `${url}?${query({ token })}`; // ahead of time
+  announced.textContent = !panel && view.sample ? spoken(view.sample) : "";
+  if (!typing || reviewer.trim()) main.focus({ preventScroll: true });
+  scrollTo(0, 0);
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || !view) return;
+  const { target } = event;
+  if (target.closest("dialog") || target.matches("input[type='text'], input[type='search'], select")) return;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const action = ACTIONS.find(([one]) => one === key)?.[1];
+  if (key === "z") undo();
+  else if (key === "Escape" && panel) close();
+  else if (key === "l" && view.pairs.length) open({ kind: "lookalikes", ...view.pairs[0] });
+  else if (key === "d" && view.n_disputed) open({ kind: "disagreements" });
+  else if (action && panel) root.querySelector(`.rv-panel [data-action="${action}"]`).click(); // disagreements: the first
+  else if (action && !panel && view.sample && reviewer.trim()) act(view.sample, action);
+  else return;
+  event.preventDefault();
+});
+
+root.append(element("p", { id: "rv-message", role: "status" }));
+load();

@@ -1,0 +1,235 @@
+"""What the review page shows and does, without the web: the queue, the decisions, the estimates."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from labelaudit.auditing.result import Audit
+from labelaudit.errors import LabelAuditError
+from labelaudit.history import History
+from labelaudit.report.curves import curves_of
+from labelaudit.report.media import Media
+from labelaudit.report.records import is_missing, sample_records, worst_first
+from labelaudit.report.thumbnails import thumbnail, value_range
+from labelaudit.reviewing.decision_log import DecisionLog, header_of
+from labelaudit.reviewing.decisions import Decision, combined, verdict
+from labelaudit.reviewing.estimate import estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = npt.NDArray[Any]
+CHUNK = 500  # samples whose curves are read at once
+BATCH = 24  # look-alikes on one page
+IMAGE_SIDE = 512  # pixels
+
+
+class ReviewSession:
+    """One audit under review. Samples are known by their rank: 0 is the most suspicious.
+
+    Args:
+        audit: the audit.
+        log: where decisions go.
+        media: images, texts and rows of the samples.
+        history: for the curves over the epochs; None shows none.
+    """
+
+    def __init__(self, audit: Audit, log: DecisionLog, media: Media, history: History | None = None) -> None:
+        self.log, self._audit, self._media, self._history = log, audit, media, history
+        self._lock = threading.RLock()
+        self._order = worst_first(audit)
+        table = audit.samples.iloc[self._order]
+        self._ids: list[Any] = table.index.tolist()
+        self._rank = {sample: rank for rank, sample in enumerate(self._ids)}
+        self._given: list[Any] = table["given_label"].tolist()
+        self._suggested: list[Any] = table["suggested_label"].tolist()
+        self._flagged = table["is_label_issue"].to_numpy(bool)
+        self._n_flagged = int(self._flagged.sum())
+        self.labels: list[Any] = audit.noise_matrix.index.tolist()
+        self._curves: dict[int, list[dict[str, Any]]] = {}
+        self._scale = None if media.images is None else value_range(media.images)
+
+    def view(self, reviewer: str) -> dict[str, Any]:
+        """Return all that the page shows: the next sample, progress, estimates, look-alikes, reviewers."""
+        with self._lock:
+            mine = self._mine(reviewer)
+            undecided = np.ones(len(self._ids), bool)
+            undecided[[self._rank[sample] for sample in mine if sample in self._rank]] = False
+            first = int(undecided.argmax()) if undecided.any() else None
+            coming = (
+                [] if first is None else (np.flatnonzero(undecided[first + 1 : first + 100])[:2] + first + 1).tolist()
+            )
+            return {
+                "sample": None if first is None else self._record(first),
+                "coming": [] if self._media.images is None else [f"/image/{rank}" for rank in coming],
+                "labels": [str(label) for label in self.labels],
+                "n_samples": len(self._ids),
+                "n_flagged": self._n_flagged,
+                "n_decided": len(mine),
+                "n_flagged_decided": int((~undecided & self._flagged).sum()),
+                "actions": Counter(decision.action for decision in mine.values()),
+                "estimate": self._estimate().to_dict(),
+                "pairs": self._pairs(undecided),
+                "reviewers": {name: len(words) for name, words in self.log.words.current.items() if words},
+                "n_disputed": len(self._disputed()),
+                "can_undo": bool(self.log.words.last_step(_trimmed(reviewer))),
+            }
+
+    def decide(self, reviewer: str, ranks: Sequence[int], action: str, label: int | None = None) -> None:
+        """Write a decision on one sample, or the same on several.
+
+        Args:
+            reviewer: a name.
+            ranks: of the samples.
+            action: "accept" the suggestion, "choose" another class, "keep", "remove" or "unsure".
+            label: number of the class, for "choose".
+        """
+        with self._lock:
+            name = _name(reviewer)
+            if not ranks or len(set(ranks)) < len(ranks) or any(not 0 <= rank < len(self._ids) for rank in ranks):
+                raise LabelAuditError("expected ranks of samples, each once")
+            samples = [(self._ids[rank], self._given[rank]) for rank in ranks]
+            if action == "accept":
+                suggested = {self._suggested[rank] for rank in ranks}
+                if len(suggested) != 1 or is_missing(next(iter(suggested))):
+                    raise LabelAuditError("there is no suggestion to accept")
+                self.log.decide(name, samples, "relabel", next(iter(suggested)))
+            elif action == "choose":
+                if label is None or not 0 <= label < len(self.labels):
+                    raise LabelAuditError(f"no class has number {label}")
+                same = {given == self.labels[label] for _, given in samples}
+                if same == {True}:
+                    self.log.decide(name, samples, "keep")
+                elif same == {False}:
+                    self.log.decide(name, samples, "relabel", self.labels[label])
+                else:
+                    raise LabelAuditError("some of these samples have that label already")
+            else:
+                self.log.decide(name, samples, action)
+
+    def decide_by_id(self, sample: Any, action: str, label: Any, reviewer: str) -> None:
+        """Write a decision on the sample with an id; action is "relabel", "keep", "remove" or "unsure"."""
+        with self._lock:
+            if sample not in self._rank:
+                raise LabelAuditError(f"the audit has no sample {sample!r}")
+            if label is not None and label not in self.labels:
+                raise LabelAuditError(f"there is no class {label!r}; the classes are {_listed(self.labels)}")
+            self.log.decide(_name(reviewer), [(sample, self._given[self._rank[sample]])], action, label)
+
+    def undo(self, reviewer: str) -> int:
+        """Take back the reviewer's last step; return how many samples it was on."""
+        with self._lock:
+            return len(self.log.undo(_trimmed(reviewer)))
+
+    def lookalikes(self, reviewer: str, given: str, suggested: str) -> list[dict[str, Any]]:
+        """Return the worst undecided flagged samples of one class pair, at most `BATCH`."""
+        with self._lock:
+            mine = self._mine(reviewer)
+            ranks = [
+                rank
+                for rank in np.flatnonzero(self._flagged).tolist()
+                if self._ids[rank] not in mine
+                and (str(self._given[rank]), str(self._suggested[rank])) == (given, suggested)
+            ]
+            return [self._record(rank) for rank in ranks[:BATCH]]
+
+    def disagreements(self) -> list[dict[str, Any]]:
+        """Return the samples on which two sure reviewers differ, with the word of each."""
+        with self._lock:
+            found = []
+            for sample, words in self._disputed()[:100]:
+                said = [{"reviewer": one.reviewer, "action": one.action, "label": _text(one.label)} for one in words]
+                found.append({"sample": self._record(self._rank[sample]), "words": said})
+            return found
+
+    def table(self) -> pd.DataFrame:
+        """Return the decisions so far, as `load_decisions` does."""
+        with self._lock:
+            words = {sample: {one.reviewer: one for one in said} for sample, said in self._words().items()}
+            return combined(words, header_of(self._audit))
+
+    def image(self, rank: int) -> tuple[bytes, str] | None:
+        """Return (bytes, media type) of a sample's image; None where it has none, or none that is readable."""
+        if not 0 <= rank < len(self._ids):
+            return None
+        try:
+            image = self._media.image(int(self._order[rank]))
+            return None if image is None else thumbnail(image, side=IMAGE_SIDE, scale=self._scale)
+        except (OSError, ValueError, TypeError, SyntaxError, Warning):  # Pillow's, for damaged files
+            return None
+
+    def _mine(self, reviewer: str) -> dict[Any, Decision]:
+        return self.log.words.current.get(_trimmed(reviewer), {})
+
+    def _record(self, rank: int) -> dict[str, Any]:
+        start = rank - rank % CHUNK
+        if start not in self._curves:
+            self._curves[start] = self._chunk(start)
+        record = dict(self._curves[start][rank - start], rank=rank)
+        if self._media.images is not None:
+            record["image"] = f"/image/{rank}"
+        return record
+
+    def _chunk(self, start: int) -> list[dict[str, Any]]:
+        positions = self._order[start : start + CHUNK]
+        curves = None
+        if self._history is not None:
+            audit = self._audit
+            flagged = audit.samples["is_label_issue"].to_numpy(bool)
+            suggested = audit.codes("suggested_label")[positions]
+            curves = curves_of(self._history, positions, suggested, flagged, split=audit.info.get("split"))
+        return sample_records(self._audit, positions, media=self._media, curves=curves)
+
+    def _words(self) -> dict[Any, list[Decision]]:
+        words: dict[Any, list[Decision]] = {}
+        for decisions in self.log.words.current.values():
+            for sample, decision in decisions.items():
+                words.setdefault(sample, []).append(decision)
+        return words
+
+    def _disputed(self) -> list[tuple[Any, list[Decision]]]:
+        return [(sample, words) for sample, words in self._words().items() if verdict(words)[0] == "disputed"]
+
+    def _estimate(self) -> Any:
+        wrong = np.full(len(self._ids), -1, np.int8)
+        for sample, words in self._words().items():
+            action = verdict(words)[0]
+            if action in ("relabel", "remove", "keep"):
+                wrong[self._rank[sample]] = action != "keep"
+        return estimate(wrong, self._n_flagged, self._audit.summary["estimated_errors"])
+
+    def _pairs(self, undecided: Array) -> list[dict[str, Any]]:
+        counts: Counter[tuple[str, str]] = Counter()
+        for rank in np.flatnonzero(self._flagged & undecided).tolist():
+            if not is_missing(self._suggested[rank]):
+                counts[str(self._given[rank]), str(self._suggested[rank])] += 1
+        return [
+            {"given": given, "suggested": suggested, "n": n}
+            for (given, suggested), n in counts.most_common(12)
+            if n > 1
+        ]
+
+
+def _name(reviewer: str) -> str:
+    name = _trimmed(reviewer)
+    if not 0 < len(name) <= 60:
+        raise LabelAuditError("a reviewer needs a name of 1 to 60 characters")
+    return name
+
+
+def _listed(labels: list[Any]) -> str:
+    return ", ".join(str(label) for label in labels[:20]) + (", ..." if len(labels) > 20 else "")
+
+
+def _trimmed(name: str) -> str:
+    return " ".join(name.split())
+
+
+def _text(label: Any) -> str | None:
+    return None if label is None else str(label)

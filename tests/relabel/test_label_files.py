@@ -1,0 +1,193 @@
+"""relabel() on label files: exactly the wrong labels change, in a new file, in every format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from labelaudit import Audit, LabelAuditError, relabel
+from tests.relabel.conftest import GIVEN, NAMES, TRUE
+
+IDS = [f"img/{i:03}.png" for i in range(12)]
+MakeAudit = Callable[..., Audit]
+
+
+def csv_lines(labels: list[str]) -> list[str]:
+    return [
+        f'"{ident}",{i % 4}, "a ""quoted"", text" ,{label}'
+        for i, (ident, label) in enumerate(zip(IDS, labels, strict=True))
+    ]
+
+
+def names_of(labels: object) -> list[str]:
+    return [NAMES[label] for label in labels]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_csv_changes_only_the_wrong_labels(make_audit: MakeAudit, tmp_path: Path, ending: str) -> None:
+    old, new = tmp_path / "labels.csv", tmp_path / "new.csv"
+    head = "\ufeffpath,fold,note,class"
+    old.write_bytes((ending.join([head, *csv_lines(names_of(GIVEN)), "", ""])).encode())
+    before = old.read_bytes()
+    done = relabel(old, make_audit(IDS), out=new)
+    assert new.read_bytes() == (ending.join([head, *csv_lines(names_of(TRUE)), "", ""])).encode()
+    assert old.read_bytes() == before
+    assert done.changes["new_label"].to_dict() == {IDS[i]: NAMES[TRUE[i]] for i in (2, 5, 9)}
+    assert (done.n_changed, done.n_removed, done.undo_log) == (3, 0, None)
+
+
+def test_csv_quotes_a_label_that_was_quoted_and_keeps_bytes_that_are_no_utf8(
+    make_audit: MakeAudit, tmp_path: Path
+) -> None:
+    old, new = tmp_path / "labels.csv", tmp_path / "new.csv"
+    rows = [f'{i};"{NAMES[label]}";\xe9'.encode("latin-1") for i, label in enumerate(GIVEN)]
+    old.write_bytes(b"id;label;note\n" + b"\n".join(rows))
+    relabel(old, make_audit(), out=new)
+    right = [f'{i};"{NAMES[label]}";\xe9'.encode("latin-1") for i, label in enumerate(TRUE)]
+    assert new.read_bytes() == b"id;label;note\n" + b"\n".join(right)
+
+
+def test_csv_fields_with_line_breaks_and_stray_quotes(make_audit: MakeAudit, tmp_path: Path) -> None:
+    def text(labels: list[str]) -> bytes:
+        notes = ['5" pipe', '"two\r\nlines, one ""field"""', " , ", '"', "x"]
+        rows = [f'{one},{label} ,{notes[i % 3]},6"' for i, (one, label) in enumerate(zip(IDS, labels, strict=True))]
+        return ("\r\n".join(["\r\npath,label,note,size", "", *rows]) + "\n").encode()
+
+    old, new = tmp_path / "labels.csv", tmp_path / "new.csv"
+    old.write_bytes(text(names_of(GIVEN)))
+    relabel(old, make_audit(IDS), out=new)
+    assert new.read_bytes() == text(names_of(TRUE))
+
+
+def test_a_label_that_needs_quotes_gets_them(make_audit: MakeAudit, tmp_path: Path) -> None:
+    names = ["a,b", 'say "x"', "plain"]
+    old, new = tmp_path / "labels.csv", tmp_path / "new.csv"
+
+    def written(label: int) -> str:
+        return ('"a,b"', '"say ""x"""', "plain")[label]
+
+    old.write_text("id,label\n" + "\n".join(f"{i},{written(label)}" for i, label in enumerate(GIVEN)))
+    relabel(old, make_audit(names=names), out=new)
+    want = [written(label) for label in TRUE]
+    want[2] = '"plain"' if written(GIVEN[2]).startswith('"') else want[2]
+    want[5] = '"plain"'
+    assert [line.split(",", 1)[1] for line in new.read_text().split("\n")[1:]] == want
+
+
+def test_csv_of_class_numbers_without_ids_or_header(make_audit: MakeAudit, tmp_path: Path) -> None:
+    old, new = tmp_path / "labels.csv", tmp_path / "new.csv"
+    old.write_text("\n".join(f"{label},{label / 2}" for label in GIVEN))
+    relabel(old, make_audit(), out=new)
+    assert [line.split(",")[0] for line in new.read_text().split("\n")] == [str(label) for label in TRUE]
+
+
+def test_parquet_keeps_other_columns_types_and_metadata(make_audit: MakeAudit, tmp_path: Path) -> None:
+    old, new = tmp_path / "labels.parquet", tmp_path / "new.parquet"
+    kinds = pa.schema(
+        [("path", pa.string()), ("size", pa.float32()), ("label", pa.dictionary(pa.int8(), pa.string()))],
+        metadata={"from": "somewhere"},
+    )
+    columns = [pa.array(IDS), pa.array([0.5] * 12, pa.float32()), pa.array(names_of(GIVEN)).cast(kinds.field(2).type)]
+    pq.write_table(pa.table(columns, schema=kinds), old)
+    relabel(old, make_audit(IDS), out=new)
+    found = pq.read_table(new)
+    assert found.schema.metadata == {b"from": b"somewhere"}
+    assert [str(one) for one in found.schema.types] == [str(one) for one in kinds.types]
+    assert found["label"].to_pylist() == names_of(TRUE)
+    assert found.drop_columns(["label"]) == pq.read_table(old).drop_columns(["label"])
+
+
+@pytest.mark.parametrize("indent", [None, 2, "\t"])
+def test_json_records_and_pairs_keep_their_spacing(make_audit: MakeAudit, tmp_path: Path, indent: int | str) -> None:
+    for kind in ("records", "pairs"):
+        texts = []
+        for labels in (GIVEN, TRUE):
+            rows = [{"id": one, "y": int(label), "x": "é"} for one, label in zip(IDS, labels, strict=True)]
+            pairs = {one: int(label) for one, label in zip(IDS, labels, strict=True)}
+            texts.append(json.dumps(rows if kind == "records" else pairs, indent=indent) + "\n")
+        old, new = tmp_path / f"{kind}.json", tmp_path / f"{kind}-new.json"
+        old.write_text(texts[0])
+        relabel(old, make_audit(IDS), out=new)
+        assert new.read_text() == texts[1]
+
+
+def test_json_lines_leave_other_lines_alone(make_audit: MakeAudit, tmp_path: Path) -> None:
+    def lines(labels: list[str]) -> str:
+        rows = [f'{{"label":"{label}","id":"{one}","x":[1,2.50]}}' for one, label in zip(IDS, labels, strict=True)]
+        rows[0] = rows[0].replace(":", " : ")
+        return "\n".join(rows)
+
+    old, new = tmp_path / "l.jsonl", tmp_path / "new.jsonl"
+    old.write_text(lines(names_of(GIVEN)))
+    relabel(old, make_audit(IDS), out=new)
+    before, after = old.read_text().split("\n"), new.read_text().split("\n")
+    assert [json.loads(line)["label"] for line in after] == names_of(TRUE)
+    assert [i for i in range(12) if before[i] != after[i]] == [2, 5, 9]
+
+
+def test_a_dry_run_writes_nothing(make_audit: MakeAudit, tmp_path: Path) -> None:
+    old = tmp_path / "labels.csv"
+    old.write_text("id,label\n" + "\n".join(f"{i},{label}" for i, label in enumerate(GIVEN)))
+    done = relabel(old, make_audit(), dry_run=True, in_place=True)
+    assert done.n_changed == 3
+    assert done.dry_run
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
+
+
+def test_labels_that_are_no_longer_those_audited_are_refused(make_audit: MakeAudit, tmp_path: Path) -> None:
+    old, new = tmp_path / "labels.csv", tmp_path / "new.csv"
+    found = make_audit(IDS)
+    labels = names_of(GIVEN)
+    labels[5] = "owl"
+    old.write_text("\n".join(["id,label", *(f"{one},{label}" for one, label in zip(IDS, labels, strict=True))]))
+    with pytest.raises(LabelAuditError, match=r"1 of 3 labels in column 'label' are not those audited .*img/005.png"):
+        relabel(old, found, out=new)
+    assert not new.exists()
+    old.write_text("\n".join(["id,label", *(f"{one},{label}" for one, label in zip(IDS, names_of(TRUE), strict=True))]))
+    with pytest.raises(LabelAuditError, match="hold the new labels already"):
+        relabel(old, found, out=new)
+
+
+def test_what_cannot_be_inferred_is_asked_for(make_audit: MakeAudit, tmp_path: Path) -> None:
+    found = make_audit(IDS)
+    path = tmp_path / "labels.csv"
+    rows = [f"{one},{one},{label},{label}" for one, label in zip(IDS, names_of(GIVEN), strict=True)]
+    path.write_text("\n".join(["one,two,three,four", *rows]))
+    with pytest.raises(LabelAuditError, match="ids may be in column 'one', 'two'; say which with --id-column"):
+        relabel(path, found, dry_run=True)
+    with pytest.raises(LabelAuditError, match="labels may be in column 'three', 'four'"):
+        relabel(path, found, dry_run=True, id_column="one")
+    assert relabel(path, found, dry_run=True, id_column="one", label_column="four").n_changed == 3
+    with pytest.raises(LabelAuditError, match="no column 'five'"):
+        relabel(path, found, dry_run=True, id_column="five")
+    path.write_text("\n".join(["id,label", *(f"{one},cat" for one in IDS[:5])]))
+    with pytest.raises(LabelAuditError, match="no column holds every sample id exactly once"):
+        relabel(path, found, dry_run=True)
+
+
+def test_bad_requests(make_audit: MakeAudit, tmp_path: Path) -> None:
+    found = make_audit()
+    path = tmp_path / "labels.csv"
+    path.write_text("id,label\n" + "\n".join(f"{i},{label}" for i, label in enumerate(GIVEN)))
+    with pytest.raises(LabelAuditError, match="say where the new labels go"):
+        relabel(path, found)
+    with pytest.raises(LabelAuditError, match="never overwritten"):
+        relabel(path, found, out=path)
+    with pytest.raises(LabelAuditError, match="two things"):
+        relabel(path, found, out=tmp_path / "x.csv", in_place=True)
+    with pytest.raises(LabelAuditError, match="there is no file or folder"):
+        relabel(tmp_path / "typo.csv", found, dry_run=True)
+    (tmp_path / "labels.xml").write_text("<a/>")
+    with pytest.raises(LabelAuditError, match="of no known kind"):
+        relabel(tmp_path / "labels.xml", found, dry_run=True)
+    (tmp_path / "bad.json").write_text("{")
+    with pytest.raises(LabelAuditError, match="cannot be read"):
+        relabel(tmp_path / "bad.json", found, dry_run=True)
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(LabelAuditError, match="empty"):
+        relabel(tmp_path / "empty.csv", found, dry_run=True)

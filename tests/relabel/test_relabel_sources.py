@@ -1,0 +1,128 @@
+"""What relabel() takes as corrections, and relabelling of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from labelaudit import Audit, DecisionLog, LabelAuditError, load_decisions, relabel, write_decisions
+from tests.relabel.conftest import GIVEN, NAMES, TRUE
+
+MakeAudit = Callable[..., Audit]
+
+
+def decide(path: Path, audit: Audit) -> None:
+    """Two reviewers: 2 becomes owl, 5 is in no class, 9 is disputed, 0 stays, 1 is unsure then dog is kept."""
+    log = DecisionLog(path, audit)
+    given = audit.samples["given_label"]
+    log.decide("Ann", [(2, given[2])], "relabel", "owl")
+    log.decide("Ann", [(5, given[5])], "remove")
+    log.decide("Ann", [(9, given[9])], "relabel", "cat")
+    log.decide("Bo", [(9, given[9])], "keep")
+    log.decide("Bo", [(1, given[1])], "unsure")
+    log.decide("Ann", [(0, given[0])], "keep")
+    log.close()
+
+
+def test_array_of_numbers_and_of_names(make_audit: MakeAudit) -> None:
+    for audit, given, true in (
+        (make_audit(), GIVEN, TRUE),
+        (make_audit(names=None), GIVEN, TRUE),
+        (make_audit(), np.array(NAMES)[GIVEN], np.array(NAMES)[TRUE]),
+    ):
+        before = given.copy()
+        done = relabel(given, audit)
+        assert done.labels is not None
+        assert done.labels.dtype == given.dtype
+        np.testing.assert_array_equal(done.labels, true)
+        np.testing.assert_array_equal(given, before)
+
+
+def test_array_with_ids_in_another_order(make_audit: MakeAudit) -> None:
+    order = np.random.default_rng(0).permutation(12)
+    done = relabel(GIVEN[order], make_audit(), sample_ids=order.tolist())
+    np.testing.assert_array_equal(done.labels, TRUE[order])
+    with pytest.raises(LabelAuditError, match="no longer those audited"):
+        relabel(TRUE, make_audit())
+    with pytest.raises(LabelAuditError, match=r"no sample [59] among the 5"):
+        relabel(GIVEN[:5], make_audit())
+    with pytest.raises(LabelAuditError, match="sample_ids has 3 entries"):
+        relabel(GIVEN, make_audit(), sample_ids=[1, 2, 3])
+    with pytest.raises(LabelAuditError, match=r"shape \(1, 12\)"):
+        relabel(GIVEN[None], make_audit())
+
+
+def test_decisions_in_every_form(make_audit: MakeAudit, tmp_path: Path) -> None:
+    audit = make_audit()
+    decide(tmp_path / "d.jsonl", audit)
+    table = load_decisions(tmp_path / "d.jsonl")
+    assert table["action"].to_dict() == {2: "relabel", 5: "remove", 9: "disputed", 1: "unsure", 0: "keep"}
+    for kind in ("csv", "parquet", "json"):
+        write_decisions(table, tmp_path / f"d.{kind}")
+    for source in (table, *(tmp_path / f"d.{kind}" for kind in ("jsonl", "csv", "parquet", "json"))):
+        done = relabel(GIVEN, source, audit=audit)
+        assert done.labels is not None
+        assert done.kept is not None
+        assert [i for i in range(12) if done.labels[i] != GIVEN[i]] == [2]
+        assert done.labels[2] == 2
+        assert np.flatnonzero(~done.kept).tolist() == [5]
+        assert [int(one) for one in done.disputed] == [9]
+        assert (done.n_changed, done.n_removed) == (1, 1)
+
+
+def test_a_removed_sample_leaves_the_file(make_audit: MakeAudit, tmp_path: Path) -> None:
+    audit = make_audit()
+    decide(tmp_path / "d.jsonl", audit)
+    for kind in ("csv", "jsonl"):
+        form = "{},{}" if kind == "csv" else '{{"id": {}, "label": "{}"}}'
+        head = ["id,label"] if kind == "csv" else []
+        path, new = tmp_path / f"l.{kind}", tmp_path / f"new.{kind}"
+        path.write_text("\n".join([*head, *(form.format(i, NAMES[label]) for i, label in enumerate(GIVEN))]))
+        relabel(path, tmp_path / "d.jsonl", out=new)
+        want = [form.format(i, "owl" if i == 2 else NAMES[GIVEN[i]]) for i in range(12) if i != 5]
+        assert new.read_text() == "\n".join([*head, *want])
+    frame = pd.DataFrame({"id": range(12), "label": GIVEN})
+    frame.to_parquet(tmp_path / "l.parquet")
+    relabel(tmp_path / "l.parquet", tmp_path / "d.jsonl", out=tmp_path / "new.parquet")
+    assert pd.read_parquet(tmp_path / "new.parquet")["id"].tolist() == [i for i in range(12) if i != 5]
+
+
+def test_an_audit_folder_and_corrections(make_audit: MakeAudit, tmp_path: Path) -> None:
+    audit = make_audit()
+    audit.save(tmp_path / "audit")
+    audit.corrections().to_csv(tmp_path / "c.csv")
+    for source in (tmp_path / "audit", audit.corrections(), tmp_path / "c.csv"):
+        np.testing.assert_array_equal(relabel(GIVEN, source, class_names=NAMES).labels, TRUE)
+    assert relabel(GIVEN, audit, min_confidence=0.99).n_changed == 0
+
+
+def test_decisions_are_bound_to_what_was_audited(make_audit: MakeAudit, tmp_path: Path) -> None:
+    decide(tmp_path / "d.jsonl", make_audit())
+    other = make_audit([f"s{i}" for i in range(12)])
+    with pytest.raises(LabelAuditError, match="was decided on other samples or labels"):
+        relabel(GIVEN, tmp_path / "d.jsonl", audit=other)
+    with pytest.raises(LabelAuditError, match="name a new file for this audit"):
+        DecisionLog(tmp_path / "d.jsonl", other)
+    bare = load_decisions(tmp_path / "d.jsonl").drop(columns="fingerprint")
+    with pytest.raises(LabelAuditError, match="which the audit lacks with that label"):
+        relabel(GIVEN, bare, audit=other)
+
+
+def test_sources_that_are_none(make_audit: MakeAudit, tmp_path: Path) -> None:
+    with pytest.raises(LabelAuditError, match="expected given_label with suggested_label"):
+        relabel(GIVEN, pd.DataFrame({"x": [1]}))
+    with pytest.raises(LabelAuditError, match="there is no file"):
+        relabel(GIVEN, tmp_path / "typo.csv")
+    (tmp_path / "x.txt").write_text("x")
+    with pytest.raises(LabelAuditError, match=r"expected .jsonl, .csv"):
+        relabel(GIVEN, tmp_path / "x.txt")
+    (tmp_path / "x.json").write_text("x")
+    with pytest.raises(LabelAuditError, match="cannot be read as decisions"):
+        relabel(GIVEN, tmp_path / "x.json")
+    twice = pd.concat([make_audit().corrections()] * 2)
+    with pytest.raises(LabelAuditError, match="twice"):
+        relabel(GIVEN, twice)

@@ -1,0 +1,276 @@
+"""A whole review by keyboard in a real browser: 20 decisions, a killed server, export, relabel, undo."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import labelaudit
+from labelaudit import load_decisions
+from labelaudit.cli import main
+from tests.review.conftest import GIVEN, IDS, NAMES, TRUE, WRONG, Place
+
+pytestmark = pytest.mark.external  # Debian's chromium
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+OWN = ("http://127.0.0.1:", "data:")
+FLAGS += ["--disable-component-update", "--disable-sync"]
+
+
+@contextmanager
+def server(place: Place, *more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """``labelaudit review``, and the address that it printed."""
+    command = [sys.executable, "-m", "labelaudit", "review", str(place.run), "--images", str(place.images)]
+    command += ["--no-browser", "--json", "--reviewer", "Ann", *more]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process, json.loads(process.stdout.readline())["url"]
+        finally:
+            process.kill()
+
+
+@contextmanager
+def browser(width: int = 1440, scheme: str = "light") -> Iterator[tuple[Any, list[str]]]:
+    """A page, and a list of all that went wrong in it."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium")
+    assert chromium is not None, "install Debian's package chromium"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = opened.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda line: problems.append(line.text) if line.type in ("error", "warning") else None)
+        page.on(
+            "request",
+            lambda one: None if "//127.0.0.1:" in one.url or one.url.startswith("data:") else problems.append(one.url),
+        )
+        yield page, problems
+        opened.close()
+
+
+def until(page: Any, expression: str, arg: Any = None) -> None:
+    """Wait until an expression is true; the page's own policy forbids playwright's way of doing that."""
+    end = time.monotonic() + 10
+    while not page.evaluate(expression, arg):
+        assert time.monotonic() < end, expression
+        page.wait_for_timeout(20)  # not time.sleep: the browser's messages are handled meanwhile
+
+
+def shown(page: Any) -> str:
+    """The id on the card, once the page is at rest."""
+    page.wait_for_selector("#review:not([aria-busy]) .rv-single .la-id bdi")
+    return str(page.inner_text(".rv-single .la-id bdi"))
+
+
+def press(page: Any, key: str) -> str:
+    """Press a key that decides; return the id that it was on, once the next sample is shown."""
+    before = shown(page)
+    page.keyboard.press(key)
+    until(page, "before => document.querySelector('.rv-single .la-id bdi')?.textContent !== before", arg=before)
+    return before
+
+
+def picture(page: Any, name: str) -> None:
+    """Keep a screenshot where LABELAUDIT_SCREENSHOTS names a folder."""
+    if folder := os.environ.get("LABELAUDIT_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+def test_a_whole_review(place: Place, tmp_path: Path) -> None:
+    decided: dict[str, str] = {}
+    keys = ["a", "a", "k", "a", "x", "a", "u", "a", "a", "a"]  # 10 decisions, then the server is killed
+    with browser() as (page, problems):
+        with server(place) as (process, url):
+            page.goto(url)
+            assert shown(page) in {IDS[i] for i in WRONG}, "the worst comes first"
+            until(page, "document.querySelector('.la-image')?.naturalWidth > 0")
+            picture(page, "review-1440")
+            for key in keys:
+                decided[press(page, key)] = key
+            assert "10 of" in page.inner_text(".rv-progress")
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            last = shown(page)
+            page.keyboard.press("a")
+            page.wait_for_selector(".rv-problem")
+            assert "does not answer" in page.inner_text("#rv-message")
+            assert shown(page) == last, "a decision that is not on disk does not move on"
+        assert problems, "the browser reports the lost connection"
+        problems.clear()
+        with server(place) as (process, url):
+            page.goto(url)
+            assert shown(page) == last, "goes on where it stopped"
+            assert page.inner_text(".rv-progress").startswith("10 of")
+            decided[press(page, "k")] = "k"
+            page.keyboard.press("z")  # undo, then another word
+            until(page, "before => document.querySelector('.la-id bdi').textContent === before", arg=last)
+            page.keyboard.press("c")
+            page.keyboard.type("ow")
+            page.keyboard.press("Enter")
+            until(page, "before => document.querySelector('.la-id bdi').textContent !== before", arg=last)
+            decided[last] = "owl"
+            for _ in range(9):
+                decided[press(page, "k")] = "k"
+            assert "11 of" not in page.inner_text(".rv-progress")
+            assert "beyond the cut" in page.inner_text(".rv-progress")
+            assert "hold about" in page.inner_text("#rv-outlook")
+            assert page.locator(".rv-note").count() == 1
+            with page.expect_download() as download:
+                page.click("text=CSV")
+            download.value.save_as(tmp_path / "page.csv")
+            assert page.locator("b, i").count() == 0, "names from data stay text"
+        assert problems == []
+    assert len(decided) == 20
+    decisions = place.run / "review" / "decisions.jsonl"
+    assert main(["review", str(place.run), "--export", str(tmp_path / "d.csv")]) == 0
+    assert (tmp_path / "page.csv").read_text() == (tmp_path / "d.csv").read_text()
+    actions = {"a": "relabel", "owl": "relabel", "k": "keep", "x": "remove", "u": "unsure"}
+    table = load_decisions(decisions)
+    assert table["action"].to_dict() == {
+        one: "keep" if key == "owl" and NAMES[GIVEN[IDS.index(one)]] == "owl" else actions[key]
+        for one, key in decided.items()
+    }
+    old = place.labels.read_bytes()
+    want = []
+    for line, name, true in zip(old.decode().splitlines()[1:], IDS, TRUE, strict=True):
+        key = decided.get(name)
+        new = NAMES[true] if key == "a" else "owl" if key == "owl" else None
+        given = line.split(",")[1]
+        want += [] if key == "x" else [line.replace(given, f'"{new}"') if new else line]
+    assert (
+        main(
+            [
+                "relabel",
+                str(place.labels),
+                "--decisions",
+                str(decisions),
+                "--in-place",
+                "--undo-log",
+                str(tmp_path / "u"),
+            ]
+        )
+        == 0
+    )
+    assert place.labels.read_text().splitlines()[1:] == want
+    assert place.labels.read_bytes() != old
+    assert main(["relabel", "--undo", str(tmp_path / "u")]) == 0
+    assert place.labels.read_bytes() == old
+
+
+def test_lookalikes_and_disagreements(place: Place) -> None:
+    with browser() as (page, problems), server(place) as (_, url):
+        page.goto(url)
+        shown(page)
+        page.keyboard.press("l")
+        page.wait_for_selector(".rv-panel .la-card")
+        until(page, "[...document.querySelectorAll('.la-image')].every((one) => one.naturalWidth > 0)")
+        n = page.locator(".rv-panel .la-card").count()
+        assert n >= 2
+        picture(page, "lookalikes-1440")
+        left = page.inner_text(".rv-panel li:last-child .la-id bdi")
+        page.uncheck(".rv-panel li:last-child input")
+        page.keyboard.press("a")
+        page.wait_for_selector("text=Look-alikes at once")
+        until(page, "n => document.querySelectorAll('.rv-panel .la-card').length === 1", arg=n)
+        assert page.inner_text(".rv-panel .la-id bdi") == left
+        table = load_decisions(place.run / "review" / "decisions.jsonl")
+        assert table["action"].tolist() == ["relabel"] * (n - 1)
+        page.keyboard.press("Escape")
+        page.fill("#rv-name", "Bo")
+        page.keyboard.press("Tab")
+        shown(page)
+        until(page, "document.querySelector('.rv-progress').innerText.startsWith('0 of')")
+        page.keyboard.press("k")
+        page.wait_for_selector("[data-disputed]")
+        page.keyboard.press("d")
+        page.wait_for_selector(".rv-words")
+        assert "Ann: says" in page.inner_text(".rv-words")
+        assert "Bo: keeps the label" in page.inner_text(".rv-words")
+        picture(page, "disagreement-1440")
+        page.keyboard.press("a")
+        page.wait_for_selector(".rv-single")
+        assert page.locator("[data-disputed]").count() == 0
+        assert problems == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_narrow_screen(place: Place, scheme: str) -> None:
+    with browser(375, scheme) as (page, problems), server(place) as (_, url):
+        page.goto(url)
+        shown(page)
+        until(page, "document.querySelector('.la-image')?.naturalWidth > 0")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375
+        heights = page.eval_on_selector_all(
+            ".rv-single .rv-action", "all => all.map((one) => one.getBoundingClientRect().height)"
+        )
+        assert min(heights) >= 44, "large enough for a finger"
+        picture(page, f"review-375-{scheme}")
+        page.keyboard.press("c")
+        page.wait_for_selector("dialog[open]")
+        assert page.locator("dialog li").count() == len(NAMES)
+        picture(page, f"choose-375-{scheme}")
+        page.keyboard.press("Escape")
+        page.keyboard.press("l")
+        page.wait_for_selector(".rv-panel")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375
+        picture(page, f"lookalikes-375-{scheme}")
+        assert problems == []
+
+
+def test_in_the_frame_of_a_notebook(place: Place, tmp_path: Path) -> None:
+    """A page on another port, as Jupyter's is: keys work in the frame, and the frame is for notebooks only."""
+    review = labelaudit.review(labelaudit.audit(place.run), images=place.images, reviewer="Ann")
+    (tmp_path / "notebook.html").write_text(f"<!doctype html><body>{review._repr_html_()}</body>")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as notebook, browser() as (page, problems):
+        threading.Thread(target=notebook.serve_forever, daemon=True).start()
+        page.goto(f"http://127.0.0.1:{notebook.server_address[1]}/notebook.html")
+        frame = page.frames[1]
+        frame.wait_for_selector(".rv-single .la-id bdi")
+        first = frame.inner_text(".rv-single .la-id bdi")
+        frame.click(".rv-main")
+        page.keyboard.press("a")
+        until(frame, "before => document.querySelector('.la-id bdi').textContent !== before", first)
+        picture(page, "notebook-1440")
+        assert review.table().index.tolist() == [first]
+        assert [one for one in problems if "favicon" not in one and "404" not in one] == []
+        review.close()
+        with server(place) as (_, url):
+            shown_in = (tmp_path / "notebook.html").read_text().replace(review.url, url)
+            (tmp_path / "notebook.html").write_text(shown_in)
+            page.reload()
+            until(page, "() => true")
+            page.wait_for_timeout(500)
+            assert any("frame-ancestors" in one for one in problems)
+        notebook.shutdown()
+
+
+def test_without_a_name_nothing_is_decided(place: Place) -> None:
+    with browser() as (page, problems), server(place, "--reviewer", "") as (_, url):
+        page.goto(url)
+        page.wait_for_selector("text=Type your name above")
+        page.keyboard.press("a")
+        page.fill("#rv-name", "Cy")
+        page.keyboard.press("Tab")
+        shown(page)
+        assert page.inner_text(".rv-progress").startswith("0 of")
+        assert problems == []
+        assert np.all(load_decisions(place.run / "review" / "decisions.jsonl")["action"] == "")
