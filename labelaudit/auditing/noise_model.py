@@ -91,7 +91,7 @@ def _maximise(q: Array, labels: Array, iterations: int) -> tuple[tuple[Array, fl
         counts[:, present] = np.add.reduceat(joint, starts, axis=1)
         of_true = counts.sum(axis=1, keepdims=True)
         rate = float((counts.sum() - np.trace(counts)) / n)
-        matrix = (counts + PSEUDO_COUNTS * _around_identity(max(rate, 1e-6), n_classes)) / (of_true + PSEUDO_COUNTS)
+        matrix = (counts + PSEUDO_COUNTS * _around_identity(min(max(rate, 1e-6), 1.0), n_classes)) / (of_true + PSEUDO_COUNTS)
     return (matrix, rate), float(np.log(likelihood).mean())
 
 
