@@ -108,7 +108,7 @@ def duckdb_groupby(folder: Path) -> Work:
 
 
 def cleanlab_on_means(folder: Path) -> Work:
-    """cleanlab's quality scores and issues, on mean scores (whose making is measured with it)."""
+    """Quality scores by cleanlab and issues, on mean scores (whose making is measured with it)."""
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
