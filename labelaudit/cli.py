@@ -1,4 +1,4 @@
-"""The command line: ``labelaudit audit RUN``, ``labelaudit info RUN``, ``labelaudit demo``."""
+"""The command line: ``labelaudit audit RUN``, ``info RUN``, ``compact RUN``, ``demo``."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_audit(commands)
     _add_info(commands)
+    _add_compact(commands)
     _add_demo(commands)
     add_review(commands)
     add_relabel(commands)
@@ -78,6 +79,14 @@ def _add_info(commands: Any) -> None:
     sub.add_argument("history", metavar="RUN", help="a history's folder or URL")
     sub.add_argument("--json", action="store_true", help="print one JSON object")
     sub.set_defaults(run=_info)
+
+
+def _add_compact(commands: Any) -> None:
+    sub = commands.add_parser("compact", help="join the epoch files of many writers into one per epoch")
+    sub.add_argument("history", metavar="RUN", help="a history's folder or URL")
+    sub.add_argument("--unfinished", action="store_true", help="the training was stopped, and nothing writes there now")
+    sub.add_argument("--json", action="store_true", help="print one JSON object")
+    sub.set_defaults(run=_compact)
 
 
 def _add_demo(commands: Any) -> None:
@@ -159,6 +168,14 @@ def _info(arguments: argparse.Namespace) -> int:
     facts = check_history(arguments.history)
     print(json.dumps(facts.to_dict()) if arguments.json else facts)
     return 2 if facts.problems else 0
+
+
+def _compact(arguments: argparse.Namespace) -> int:
+    from labelaudit.history.compact import compact
+
+    done = compact(arguments.history, unfinished=arguments.unfinished)
+    print(json.dumps(done.to_dict()) if arguments.json else done)
+    return 0
 
 
 def _demo(arguments: argparse.Namespace) -> int:

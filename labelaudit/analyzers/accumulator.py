@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -30,7 +30,7 @@ class Accumulator:
         columns: the statistics in `result`.
         conventions: how a column is to be read where the literature disagrees, by column.
         missing_below_zero: integer columns in which -1 means that there is no value; <NA> in pandas.
-        categories: the values of a column of names, in their order, by column; a categorical in pandas.
+        categories: the names that a column of codes stands for, by column, -1: missing; a categorical in pandas.
         n: number of samples.
         n_classes: number of classes.
     """
@@ -147,10 +147,17 @@ def sample_ids(history: History, split: str | None) -> Array:
     return table.keys if table.ids is None else table.ids
 
 
-def tabulate(history: History, states: Sequence[Accumulator], *, split: str | None = None) -> pd.DataFrame:
-    """Return all columns of some accumulators side by side, indexed by sample_id in dataset order.
+def tabulate(
+    history: History,
+    states: Iterable[Accumulator],
+    *,
+    split: str | None = None,
+    only: Collection[str] | None = None,
+) -> pd.DataFrame:
+    """Return all columns of some accumulators, or only some of them, indexed by sample_id in dataset order.
 
     Missing integers are <NA> (Int64), names are categoricals; ``attrs["conventions"]`` says how to read them.
+    The accumulators' arrays are not copied: they must not be updated after this.
     """
     import pandas as pd
 
@@ -159,13 +166,15 @@ def tabulate(history: History, states: Sequence[Accumulator], *, split: str | No
     for state in states:
         conventions |= state.conventions
         for name, values in state.result().items():
+            if only is not None and name not in only:
+                continue
             if name in state.categories:
-                columns[name] = pd.Categorical(values, state.categories[name], ordered=True)
+                columns[name] = pd.Categorical.from_codes(values, state.categories[name], ordered=True)
             elif name in state.missing_below_zero:
                 columns[name] = pd.arrays.IntegerArray(values.astype(np.int64), values < 0)
             else:
                 columns[name] = values
-    frame = pd.DataFrame(columns, index=pd.Index(sample_ids(history, split), name="sample_id"))
+    frame = pd.DataFrame(columns, index=pd.Index(sample_ids(history, split), name="sample_id"), copy=False)
     frame.attrs["conventions"] = conventions
     return frame
 

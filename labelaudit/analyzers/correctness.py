@@ -56,7 +56,7 @@ class Correctness(Accumulator):
         self.seen_in_run = np.zeros(self.n, np.int32)
         self.right = np.zeros(self.n, np.int32)
         self.forgotten = np.zeros(self.n, np.int32)
-        self.learned = np.zeros(self.n, np.int32)
+        self.kept = np.zeros(self.n, np.int32)  # runs before this one that ended right
         self.first = np.full(self.n, NEVER, np.int32)
         self.last_forgotten = np.full(self.n, -1, np.int32)
         self.forgotten_as = np.full(self.n, -1, np.int32)
@@ -66,26 +66,30 @@ class Correctness(Accumulator):
 
     def begin_run(self) -> None:
         """A new run knows nothing: its first right answer is learning, its first wrong one no forgetting."""
+        self.kept += self.was_right
         self.was_right[:] = False
         self.seen_in_run[:] = 0
 
     def update(self, block: Block) -> None:
         """Add an epoch's block."""
         rows, now, epoch = block.rows, block.frame.correct, np.int32(block.epoch)
-        before = self.was_right[rows]
-        lost = before & ~now
+        lost = self.was_right[rows] > now
         presentation = self.seen_in_run[rows] + 1
+        right = now.astype(np.int32)
         self.seen[rows] += 1
         self.seen_in_run[rows] = presentation
-        self.right[rows] += now
-        self.forgotten[rows] += lost
-        self.learned[rows] += now & ~before
-        self.sum_of_epochs[rows] += now * float(epoch)
+        self.right[rows] += right
+        self.sum_of_epochs[rows] += right * epoch
         self.was_right[rows] = now
-        self.first[rows] = np.minimum(self.first[rows], np.where(now, epoch, NEVER))
-        self.last_wrong[rows] = np.maximum(self.last_wrong[rows], np.where(now, 0, presentation))
+        self.last_wrong[rows] = np.maximum(self.last_wrong[rows], presentation * (1 - right))
+        earlier = now & (self.first[rows] > epoch)
+        if earlier.any():
+            self.first[rows] = np.where(earlier, epoch, self.first[rows])
         if lost.any():
-            self.last_forgotten[rows] = np.maximum(self.last_forgotten[rows], np.where(lost, epoch, np.int32(-1)))
+            self.forgotten[rows] += lost
+            self.last_forgotten[rows] = np.where(
+                lost, np.maximum(self.last_forgotten[rows], epoch), self.last_forgotten[rows]
+            )
             self.forgotten_as[rows] = np.where(lost, block.frame.other, self.forgotten_as[rows])
 
     def result(self) -> dict[str, Array]:
@@ -94,7 +98,7 @@ class Correctness(Accumulator):
             "correctness": mean_of(self.right, self.seen),
             "wrong_events": self.seen - self.right,
             "forgetting_events": self.forgotten,
-            "learning_events": self.learned,
+            "learning_events": self.forgotten + self.kept + self.was_right,  # all but the last are undone
             "first_learned_epoch": np.where(self.first == NEVER, -1, self.first),
             "last_forgotten_epoch": self.last_forgotten,
             "last_forgotten_as": self.forgotten_as,

@@ -48,21 +48,20 @@ class DataMap(Accumulator):
         self.p_given.add(block.rows, block.frame.p_given)
 
     def result(self) -> dict[str, Array]:
-        """Return every column; region is None where no epoch saw the sample."""
+        """Return every column; region as a code, -1 where no epoch saw the sample."""
         confidence, variance = self.p_given.means(), self.p_given.variances()
         variability = np.sqrt(variance)
         closeness = confidence * (1 - confidence)
         with np.errstate(invalid="ignore", divide="ignore"):
             upper = np.sqrt(variance + variance**2 / (self.p_given.count - 1))
-        place = 1 + (confidence + variability < 0.5) - (confidence - variability > 0.5).astype(int)
-        names = np.array([*REGIONS, None], dtype=object)
+        place = np.int8(1) + (confidence + variability < 0.5) - (confidence - variability > 0.5).astype(np.int8)
         return {
             "confidence": confidence,
             "variability": variability,
             "variability_upper": np.where(self.p_given.count > 1, upper, np.nan),
             "aleatoric": closeness - variance,
             "threshold_closeness": closeness,
-            "region": names[np.where(self.p_given.count > 0, place, 3)],
+            "region": np.where(self.p_given.count > 0, place, np.int8(-1)),
         }
 
 

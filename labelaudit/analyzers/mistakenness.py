@@ -53,12 +53,13 @@ class Mistakenness(Accumulator):
         rows, frame = block.rows, block.frame
         entropy = frame.entropy
         sign = np.where(frame.correct, entropy.dtype.type(-1), entropy.dtype.type(1))
-        mistakenness = (sign * frame.p_predicted + 1) / 2
+        mistakenness = _from_confidence(sign * frame.p_predicted)
+        signed = sign * entropy
         self.seen[rows] += 1
         self.of_confidence[rows] += mistakenness
-        self.of_entropy[rows] += (sign * np.exp(-entropy) + 1) / 2
+        self.of_entropy[rows] += _from_confidence(sign * np.exp(-entropy))
         self.entropy[rows] += entropy
-        self.signed[rows] -= sign * entropy
+        self.signed[rows] -= signed
         self.last[rows] = mistakenness
         self.last_entropy[rows] = entropy
 
@@ -70,10 +71,17 @@ class Mistakenness(Accumulator):
             "mistakenness_logits": mean_of(self.of_entropy, self.seen),
             "last_mistakenness": self.last,
             "hardness": entropy,
-            "mean_entropy": entropy,
+            "mean_entropy": entropy.copy(),
             "last_entropy": self.last_entropy,
             "signed_entropy": mean_of(self.signed, self.seen),
         }
+
+
+def _from_confidence(signed: Array) -> Array:
+    """Return (1 + s c) / 2 of s c, in its place."""
+    signed += 1
+    signed /= 2
+    return signed
 
 
 def mistakenness(

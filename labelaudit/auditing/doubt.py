@@ -73,8 +73,12 @@ def outside(log_ratio: Array, wrong: Array, matrix: Array, labels: Array) -> Out
 
 def doubt(log_ratio: Array, seen: Outside) -> Array:
     """Return the probability, (n,), that a disagreement which the noise matrix leaves open is a wrong label."""
-    z = design(log_ratio, seen) @ np.array(COEFFICIENTS)
-    return 1 / (1 + np.exp(-np.clip(z, -30, 30)))
+    at_zero, agreeing, against = design(np.array([0.0, -1.0, 1.0]), seen) @ np.array(COEFFICIENTS)
+    z = np.where(log_ratio > 0, against - at_zero, at_zero - agreeing)  # linear on either side of 0
+    z *= log_ratio
+    z += at_zero
+    np.clip(z, -30, 30, out=z)
+    return 1 / (1 + np.exp(-z))
 
 
 def design(log_ratio: Array, seen: Outside) -> Array:

@@ -81,14 +81,15 @@ def _maximise(q: Array, labels: Array, iterations: int) -> tuple[tuple[Array, fl
     """Return (T, rate) and the mean log likelihood for one beta; labels are sorted."""
     n_classes, n = q.shape
     present, starts = np.unique(labels, return_index=True)
+    of_labels = list(zip(present.tolist(), starts.tolist(), [*starts.tolist()[1:], n], strict=True))
     rate, matrix = 0.05, _around_identity(0.05, n_classes)
     likelihood = np.ones(n)
     for _ in range(iterations):
-        joint = q * matrix[:, labels]
-        likelihood = joint.sum(axis=0)
-        joint /= likelihood
         counts = np.zeros((n_classes, n_classes))
-        counts[:, present] = np.add.reduceat(joint, starts, axis=1)
+        for label, start, stop in of_labels:
+            beliefs, given = q[:, start:stop], matrix[:, label]
+            likelihood[start:stop] = given @ beliefs
+            counts[:, label] = given * (beliefs @ (1 / likelihood[start:stop]))
         of_true = counts.sum(axis=1, keepdims=True)
         rate = float((counts.sum() - np.trace(counts)) / n)
         matrix = (counts + PSEUDO_COUNTS * _around_identity(min(max(rate, 1e-6), 1.0), n_classes)) / (of_true + PSEUDO_COUNTS)

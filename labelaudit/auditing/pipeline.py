@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +86,7 @@ def audit(
     opened = history if isinstance(history, History) else open_history(history)
     _check_options(expected_error_rate, threshold)
     table = opened.table(split)
-    present = np.unique(table.labels)
+    present = np.flatnonzero(np.bincount(table.labels))
     if len(present) < 2:
         name = opened.class_names[int(present[0])] if opened.class_names else int(present[0])
         raise LabelAuditError(
@@ -104,8 +104,9 @@ def audit(
         progress=progress,
     )
     assert isinstance(evidence, Evidence)
+    statistics = tabulate(opened, _released(states), split=split, only={*DEFAULT_COLUMNS, *(analyzers or ())})
     verdict = judge(*evidence.averages(), table.labels, expected_error_rate=expected_error_rate, threshold=threshold)
-    statistics = tabulate(opened, states, split=split)
+    del evidence
     conventions = statistics.attrs["conventions"]
     samples = _samples_table(opened, split, verdict, statistics, analyzers or ())
     return Audit(
@@ -116,6 +117,12 @@ def audit(
         _info(opened, split, conventions, expected_error_rate, threshold),
         opened,
     )
+
+
+def _released(states: list[Accumulator]) -> Iterator[Accumulator]:
+    """Yield accumulators and let go of each, so that it is gone before the next one's results are made."""
+    while states:
+        yield states.pop(0)
 
 
 def _check_options(expected_error_rate: float | None, threshold: float | None) -> None:
@@ -145,12 +152,6 @@ def _samples_table(
     names = history.class_names
     given = _label_column(table.labels, names)
     suggested = _label_column(verdict.suggested, names)
-    why = reasons(
-        verdict.flagged,
-        np.asarray(given, dtype=object),
-        np.asarray(suggested, dtype=object),
-        {name: statistics[name].to_numpy() for name in READ_BY_REASONS},
-    )
     columns = list(dict.fromkeys((*DEFAULT_COLUMNS, *further)))
     found: dict[str, Any] = {
         "given_label": given,
@@ -160,12 +161,29 @@ def _samples_table(
         "suggested_label": suggested,
         "suggestion_confidence": verdict.suggestion_confidence,
         **{name: statistics[name].array for name in columns},
-        "reason": why,
+        "reason": _reason_column(verdict, table.labels, names, statistics),
     }
     if table.true_labels is not None:
         true = np.where(table.true_labels >= 0, table.true_labels, table.labels)
         found["true_label"] = _label_column(true, names)
-    return pd.DataFrame(found, index=statistics.index)
+    return pd.DataFrame(found, index=statistics.index, copy=False)
+
+
+def _reason_column(verdict: Verdict, labels: Array, names: list[str] | None, statistics: pd.DataFrame) -> Any:
+    """Return the reason of every flagged sample, and an empty one for the others."""
+    import pandas as pd
+
+    rows = np.flatnonzero(verdict.flagged)
+    suggested = [None if label < 0 else label for label in verdict.suggested[rows].tolist()]
+    given = labels[rows].tolist()
+    why = reasons(
+        given if names is None else [names[label] for label in given],
+        suggested if names is None else [None if label is None else names[label] for label in suggested],
+        {name: statistics[name].to_numpy()[rows] for name in READ_BY_REASONS},
+    )
+    place = np.zeros(len(labels), np.intp)
+    place[rows] = np.arange(1, len(rows) + 1)
+    return pd.Series(["", *why]).array.take(place)
 
 
 def _label_column(labels: Array, names: list[str] | None) -> Any:
@@ -173,7 +191,7 @@ def _label_column(labels: Array, names: list[str] | None) -> Any:
     import pandas as pd
 
     if names is not None:
-        return pd.Series(np.array([*names, None], dtype=object)[labels]).array
+        return pd.Series([*names, None]).array.take(labels)
     if (labels >= 0).all():
         return labels.astype(np.int64)
     missing = pd.array(labels, dtype="Int64")
@@ -192,7 +210,7 @@ def _summary(
     history: History, split: str | None, samples: pd.DataFrame, verdict: Verdict, uses: dict[tuple[int, int], EpochUse]
 ) -> Summary:
     table = history.table(split)
-    flagged = samples[samples["is_label_issue"]]
+    flagged = samples.loc[verdict.flagged, ["given_label", "suggested_label"]]
     of_class = samples.groupby("given_label", observed=True)["is_label_issue"].agg(["sum", "count"])
     of_class["share"] = of_class["sum"] / of_class["count"]
     worst = of_class[of_class["sum"] > 0].sort_values(["share", "sum"], ascending=False, kind="stable").head(5)

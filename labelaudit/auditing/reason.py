@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,29 +12,18 @@ Array = npt.NDArray[Any]
 READ_BY_REASONS = ("confidence", "correctness", "n_epochs", "forgetting_events")
 
 
-def reasons(flagged: Array, given: Array, suggested: Array, columns: Mapping[str, Array]) -> Array:
-    """Return (n,) sentences, empty where a sample is not flagged.
+def reasons(given: Sequence[Any], suggested: Sequence[Any], columns: Mapping[str, Array]) -> list[str]:
+    """Return a sentence for each of m flagged samples.
 
     Args:
-        flagged: (n,) bool.
-        given: (n,) names of the given labels.
-        suggested: (n,) names of the suggested labels, missing where there is none.
-        columns: the statistics READ_BY_REASONS, (n,) each.
+        given: (m,) names of the given labels.
+        suggested: (m,) names of the suggested labels, None where there is none.
+        columns: the statistics READ_BY_REASONS, (m,) each.
     """
-    import pandas as pd
-
-    sentences = np.full(len(flagged), "", dtype=object)
-    none = pd.isna(suggested)
-    for row in np.flatnonzero(flagged):
-        sentences[row] = _sentence(
-            given[row],
-            None if none[row] else suggested[row],
-            float(columns["confidence"][row]),
-            round(float(columns["correctness"][row]) * int(columns["n_epochs"][row])),
-            int(columns["n_epochs"][row]),
-            int(columns["forgetting_events"][row]),
-        )
-    return sentences
+    confidence, correctness, epochs, forgotten = (columns[name] for name in READ_BY_REASONS)
+    right = np.rint(correctness * epochs).astype(np.int64)
+    numbers = (column.tolist() for column in (confidence, right, epochs, forgotten))
+    return [_sentence(*of_sample) for of_sample in zip(given, suggested, *numbers, strict=True)]
 
 
 def _sentence(given: Any, suggested: Any, confidence: float, right: int, epochs: int, forgotten: int) -> str:

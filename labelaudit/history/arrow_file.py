@@ -63,6 +63,11 @@ def decode(data: memoryview, where: str, *, verified: bool = False) -> tuple[dic
     return json.loads(table.schema.metadata[_HEADER_KEY]), table
 
 
+def header(data: memoryview) -> dict[str, Any]:
+    """Return the small facts that a file was written with; the file is not checked."""
+    return json.loads(ipc.open_file(pa.py_buffer(data)).schema.metadata[_HEADER_KEY])
+
+
 def _places(data: bytearray | memoryview) -> list[int]:
     """Offsets of the checksum's digits: at the start (schema) and at the end (footer)."""
     head = bytes(data[:65536]).find(_MARK)

@@ -53,7 +53,7 @@ def iterate_blocks(
     for start in range(0, len(epochs), OPEN_EPOCHS):
         group = epochs[start : start + OPEN_EPOCHS]
         parts = [(epoch, opener.open_epoch(split, epoch)) for epoch in group]
-        size = int(np.clip(BLOCK_VALUES // parts[0][1].width, 256, 16384))
+        size = int(np.clip(BLOCK_VALUES // parts[0][1].width, 256, 8192))
         for low in range(0, len(labels), size):
             for epoch, part in parts:
                 found = part.block(low, low + size, labels)

@@ -28,6 +28,7 @@ class HistoryFacts:
         n_bytes: their size in bytes.
         superseded: epoch files of earlier starts that no longer count.
         problems: one line for each damaged file.
+        joinable: epoch files that `labelaudit compact` would spare.
     """
 
     path: str
@@ -41,6 +42,7 @@ class HistoryFacts:
     n_bytes: int
     superseded: int
     problems: list[str]
+    joinable: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return all facts."""
@@ -61,6 +63,11 @@ class HistoryFacts:
         lines.append(f"  {self.n_files} epoch files, {self.n_bytes / 2**20:.1f} MiB")
         if self.superseded:
             lines.append(f"  {self.superseded} files of earlier starts no longer count")
+        if self.joinable:
+            left = self.n_files - self.joinable
+            lines.append(
+                f"  {self.n_files} files of {left} epochs: labelaudit compact joins them, and reads get quicker"
+            )
         lines.append("  every file is whole" if not self.problems else f"  {len(self.problems)} damaged:")
         lines += [f"    {problem}" for problem in self.problems]
         return "\n".join(lines)
@@ -106,4 +113,5 @@ def check_history(path: str | os.PathLike[str]) -> HistoryFacts:
         n_bytes=sum(folder.size(name) for name in files),
         superseded=on_disk - len(files),
         problems=problems,
+        joinable=len(files) - sum(len(run.epochs(split)) for split in run.splits),
     )

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from labelaudit.history.frame import Frame, ScoresFrame, SummaryFrame
+from labelaudit.history.frame import Frame, SummaryFrame, scores_frame
 from labelaudit.history.samples import numbers
 
 Array = npt.NDArray[Any]
@@ -79,7 +79,7 @@ class EpochPart:
     def _frame(self, here: Rows, labels: Array) -> Frame:
         if "scores" in self.columns:
             scores = np.stack([of_class[here] for of_class in self.columns["scores"]])
-            return ScoresFrame(scores, labels, shifted=self.shifted)
+            return scores_frame(scores, labels, shifted=self.shifted)
         loss, other_loss, other, entropy = (
             self.columns[name][here] for name in ("loss", "other_loss", "other", "entropy")
         )

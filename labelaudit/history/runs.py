@@ -75,6 +75,10 @@ class StoredRun:
         of_epochs = self._files.get(split, {}).values()
         return [f"{layout.epochs_folder(split)}/{file.name}" for files in of_epochs for file in files]
 
+    def epoch_files(self, split: str, epoch: int) -> list[layout.EpochFile]:
+        """Return an epoch's files that count, in the writers' order."""
+        return self._files[split][epoch]
+
     def open_epoch(self, split: str, epoch: int) -> EpochPart:
         """Read and check an epoch's files."""
         tables = []

@@ -81,9 +81,9 @@ def read(folder: Folder, split: str) -> Samples:
 
 def numbers(column: pa.ChunkedArray | pa.Array) -> Array:
     """Return a column without nulls as an array (not copied)."""
-    chunk = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if isinstance(chunk, pa.ChunkedArray):
-        chunk = chunk.chunk(0)
+    chunk = column
+    if isinstance(column, pa.ChunkedArray):  # combine_chunks copies even a single one
+        chunk = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     dtype = {"halffloat": "float16", "float": "float32", "double": "float64"}.get(str(chunk.type), str(chunk.type))
     buffer = chunk.buffers()[1]
     if buffer is None or not len(chunk):
@@ -97,6 +97,8 @@ def merge(parts: list[Samples], where: str) -> Samples:
     Raises:
         LabelAuditError: two files give one sample different labels or ids.
     """
+    if len(parts) == 1 and bool(np.all(parts[0].keys[1:] > parts[0].keys[:-1])):
+        return parts[0]
     keys = np.concatenate([part.keys for part in parts])
     labels = np.concatenate([part.labels for part in parts])
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
