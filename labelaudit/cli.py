@@ -59,6 +59,7 @@ def _add_audit(commands: Any) -> None:
     sub.add_argument("--epochs", type=_epoch_range, metavar="FROM:TO", help="read only these epochs, TO not included")
     sub.add_argument("--expected-error-rate", type=float, metavar="SHARE", help="share of wrong labels, if you know it")
     sub.add_argument("--threshold", type=float, metavar="Q", help="flag every label_quality below Q")
+    sub.add_argument("--dask", metavar="ADDRESS", help="read on this Dask cluster, such as tcp://host:8786")
     sub.add_argument("--skip-nan", action="store_true", help="leave out predictions that are NaN")
     sub.add_argument("--json", action="store_true", help="print the summary as one JSON object")
     sub.set_defaults(run=_audit)
@@ -108,6 +109,7 @@ def _audit(arguments: argparse.Namespace) -> int:
         epochs = [epoch for epoch in history.epochs if arguments.epochs[0] <= epoch < arguments.epochs[1]]
     found = audit(
         history,
+        client=None if arguments.dask is None else _dask_client(arguments.dask),
         expected_error_rate=arguments.expected_error_rate,
         threshold=arguments.threshold,
         split=arguments.split,
@@ -132,6 +134,17 @@ def _audit(arguments: argparse.Namespace) -> int:
         if place:
             print(f"{what}: {place}")
     return 0
+
+
+def _dask_client(address: str) -> Any:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise LabelAuditError("--dask needs dask.distributed. Type: pip install labelaudit[dask]") from None
+    try:
+        return Client(address, timeout=10)
+    except (OSError, ValueError) as problem:
+        raise LabelAuditError(f"no Dask scheduler answers at {address!r}: {problem}") from None
 
 
 def _info(arguments: argparse.Namespace) -> int:

@@ -56,6 +56,7 @@ def audit(
     epochs: Iterable[int] | None = None,
     skip_nan: bool = False,
     progress: bool = False,
+    client: Any = None,
 ) -> Audit:
     """Find the likely label errors of a training history.
 
@@ -69,6 +70,8 @@ def audit(
         epochs: numbers of the epochs to read; default all.
         skip_nan: leave out predictions that are NaN instead of refusing the history.
         progress: show a progress bar on standard error.
+        client: a ``distributed.Client``: the pass over the history runs on that Dask cluster, whose workers must
+            reach the history under the same path or URL. The numbers are the same to the last bit.
 
     Returns:
         An `Audit`: ``samples``, ``issues``, ``summary``, ``noise_matrix``.
@@ -95,16 +98,25 @@ def audit(
         )
     kinds = _chosen(analyzers)
     uses = epoch_uses(opened, split, None if epochs is None else set(epochs))
-    *states, evidence = accumulate(
-        opened,
-        [*kinds, partial(Evidence, uses=uses)],
-        split=split,
-        epochs=None if epochs is None else sorted({epoch for _, epoch in uses}),
-        skip_nan=skip_nan,
-        progress=progress,
-    )
+    read = None if epochs is None else sorted({epoch for _, epoch in uses})
+    columns = {*DEFAULT_COLUMNS, *(analyzers or ())}
+    if client is None:
+        *states, evidence = accumulate(
+            opened,
+            [*kinds, partial(Evidence, uses=uses)],
+            split=split,
+            epochs=read,
+            skip_nan=skip_nan,
+            progress=progress,
+        )
+    else:
+        from labelaudit.auditing.partitions import accumulate_on
+
+        states, evidence = accumulate_on(
+            client, opened, kinds, uses, columns=columns, split=split, epochs=read, skip_nan=skip_nan
+        )
     assert isinstance(evidence, Evidence)
-    statistics = tabulate(opened, _released(states), split=split, only={*DEFAULT_COLUMNS, *(analyzers or ())})
+    statistics = tabulate(opened, _released(states), split=split, only=columns)
     verdict = judge(*evidence.averages(), table.labels, expected_error_rate=expected_error_rate, threshold=threshold)
     del evidence
     conventions = statistics.attrs["conventions"]
