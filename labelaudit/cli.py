@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -107,16 +108,17 @@ def _audit(arguments: argparse.Namespace) -> int:
     epochs = None
     if arguments.epochs is not None:
         epochs = [epoch for epoch in history.epochs if arguments.epochs[0] <= epoch < arguments.epochs[1]]
-    found = audit(
-        history,
-        client=None if arguments.dask is None else _dask_client(arguments.dask),
-        expected_error_rate=arguments.expected_error_rate,
-        threshold=arguments.threshold,
-        split=arguments.split,
-        epochs=epochs,
-        skip_nan=arguments.skip_nan,
-        progress=sys.stderr.isatty() and not arguments.json,
-    )
+    with contextlib.nullcontext() if arguments.dask is None else _dask_client(arguments.dask) as client:
+        found = audit(
+            history,
+            expected_error_rate=arguments.expected_error_rate,
+            threshold=arguments.threshold,
+            split=arguments.split,
+            epochs=epochs,
+            skip_nan=arguments.skip_nan,
+            progress=sys.stderr.isatty() and not arguments.json,
+            client=client,
+        )
     if arguments.out:
         found.save(arguments.out)
     if arguments.csv:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,19 +73,21 @@ def test_the_same_to_the_last_bit(tmp_path: Path, client: Any, n_classes: int, k
 def test_a_killed_worker_is_replaced(tmp_path: Path, client: Any) -> None:
     path = record(tmp_path / "run", 4, "scores")
     expected = labelaudit.audit(path)
-    victim = next(iter(client.run(os.getpid).values()))
+    address, victim = next(iter(client.run(os.getpid).items()))
 
-    def kill_in_the_middle() -> None:
-        for _ in range(2000):
-            if any(client.processing().values()):
-                break
-            time.sleep(0.005)
-        os.kill(victim, signal.SIGKILL)
+    def plant() -> None:
+        from labelaudit.auditing import partitions as there
 
-    killer = threading.Thread(target=kill_in_the_middle)
-    killer.start()
+        real = there._of_range
+
+        def die_before_answering(*arguments: Any) -> None:
+            real(*arguments)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        there._of_range = die_before_answering
+
+    client.run(plant, workers=[address])
     found = labelaudit.audit(path, client=client)
-    killer.join()
     assert_same(found, expected)
     client.wait_for_workers(2, timeout=60)
     assert victim not in client.run(os.getpid).values()
@@ -97,8 +97,6 @@ def test_errors_of_workers_are_ours(tmp_path: Path, client: Any) -> None:
     path = record(tmp_path / "run", 4, "scores")
     bad = path / "epochs/train/e00004-s00-w0000.arrow"
     data = bytearray(bad.read_bytes())
-    opened = labelaudit.open_history(path)
-    labelaudit.audit(opened)
     data[len(data) // 2] ^= 1
     bad.unlink()
     bad.write_bytes(data)
