@@ -54,7 +54,7 @@ def pass_over(path: Path, n_epochs: int) -> None:
 
 
 def test_the_pass_costs_a_few_readings(run: Path) -> None:
-    """1.9 when this was written, 3.5 before; the bound leaves room for other processors, not for another temporary per class."""
+    """1.9 when this was written; the bound leaves room for other processors, not for another temporary per class."""
     assert least_cpu(lambda: pass_over(run, EPOCHS)) < 3 * least_cpu(lambda: read_and_sum(run))
 
 
