@@ -140,11 +140,12 @@ def _audit(arguments: argparse.Namespace) -> int:
 
 def _dask_client(address: str) -> Any:
     try:
-        from distributed import Client
+        import distributed
     except ImportError:
         raise LabelAuditError("--dask needs dask.distributed. Type: pip install labelaudit[dask]") from None
+    connect: Any = distributed.Client  # untyped
     try:
-        return Client(address, timeout=10)
+        return connect(address, timeout=10)
     except (OSError, ValueError) as problem:
         raise LabelAuditError(f"no Dask scheduler answers at {address!r}: {problem}") from None
 

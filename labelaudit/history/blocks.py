@@ -74,7 +74,8 @@ def iterate_blocks(
     for start in range(0, len(epochs), OPEN_EPOCHS):
         group = epochs[start : start + OPEN_EPOCHS]
         parts = [(epoch, opener.open_epoch(split, epoch)) for epoch in group]
-        size = int(np.clip(1 << (BLOCK_VALUES // parts[0][1].width).bit_length() - 1, 256, MOST_ROWS))
+        fitting = max(BLOCK_VALUES // parts[0][1].width, 1)
+        size = int(np.clip(1 << fitting.bit_length() - 1, 256, MOST_ROWS))
         for low in range(begin, end, size):
             for epoch, part in parts:
                 found = part.block(low, min(low + size, end), labels)
