@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import resource
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -205,16 +204,22 @@ def write_other_formats(folder: Path) -> None:
 def bytes_per_row(folder: Path, rows: int) -> dict[str, float]:
     """Return the size of every format, in bytes per sample and epoch."""
     places = {"arrow": "history/epochs", "jsonl": "jsonl", "pickle": "."}
-    if not (folder / "stats.pkl").exists():
-        return {}
-    sizes = {name: sum(f.stat().st_size for f in (folder / p).rglob("*") if f.is_file()) for name, p in places.items()}
-    sizes["pickle"] = (folder / "stats.pkl").stat().st_size
-    return {name: size / rows for name, size in sizes.items()}
+    places = {"arrow": "history/epochs", "jsonl": "jsonl", "pickle": "stats.pkl"}
+    sizes = {}
+    for name, place in places.items():
+        found = folder / place
+        files = [found] if found.is_file() else [path for path in found.rglob("*") if path.is_file()]
+        sizes[name] = sum(path.stat().st_size for path in files)
+    return {name: size / rows for name, size in sizes.items() if size}
 
 
 def peak_mib() -> float:
-    """Return the largest resident size of this process so far, in MiB, mapped files included."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Return the largest resident size of this process so far, in MiB, mapped files included.
+
+    From Linux's VmHWM: getrusage's figure starts with that of the process that started this one.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 ALL: dict[str, Callable[[Path], Work]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -69,6 +70,7 @@ def _add_audit(commands: Any) -> None:
     sub.add_argument("--epochs", type=_epoch_range, metavar="FROM:TO", help="read only these epochs, TO not included")
     sub.add_argument("--expected-error-rate", type=float, metavar="SHARE", help="share of wrong labels, if you know it")
     sub.add_argument("--threshold", type=float, metavar="Q", help="flag every label_quality below Q")
+    sub.add_argument("--dask", metavar="ADDRESS", help="read on this Dask cluster, such as tcp://host:8786")
     sub.add_argument("--skip-nan", action="store_true", help="leave out predictions that are NaN")
     sub.add_argument("--json", action="store_true", help="print the summary as one JSON object")
     sub.set_defaults(run=_audit)
@@ -118,15 +120,17 @@ def _audit(arguments: argparse.Namespace) -> int:
     epochs = None
     if arguments.epochs is not None:
         epochs = [epoch for epoch in history.epochs if arguments.epochs[0] <= epoch < arguments.epochs[1]]
-    found = audit(
-        history,
-        expected_error_rate=arguments.expected_error_rate,
-        threshold=arguments.threshold,
-        split=arguments.split,
-        epochs=epochs,
-        skip_nan=arguments.skip_nan,
-        progress=sys.stderr.isatty() and not arguments.json,
-    )
+    with contextlib.nullcontext() if arguments.dask is None else _dask_client(arguments.dask) as client:
+        found = audit(
+            history,
+            expected_error_rate=arguments.expected_error_rate,
+            threshold=arguments.threshold,
+            split=arguments.split,
+            epochs=epochs,
+            skip_nan=arguments.skip_nan,
+            progress=sys.stderr.isatty() and not arguments.json,
+            client=client,
+        )
     if arguments.out:
         found.save(arguments.out)
     if arguments.csv:
@@ -160,6 +164,18 @@ def _images(place: str | None) -> Any:
         return np.load(place, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as problem:
         raise LabelAuditError(f"{place} cannot be read as a NumPy array without pickles: {problem}") from None
+
+
+def _dask_client(address: str) -> Any:
+    try:
+        import distributed
+    except ImportError:
+        raise LabelAuditError("--dask needs dask.distributed. Type: pip install labelaudit[dask]") from None
+    connect: Any = distributed.Client  # untyped
+    try:
+        return connect(address, timeout=10)
+    except (OSError, ValueError) as problem:
+        raise LabelAuditError(f"no Dask scheduler answers at {address!r}: {problem}") from None
 
 
 def _info(arguments: argparse.Namespace) -> int:

@@ -63,3 +63,12 @@ def test_detection_quality_on_digits(tmp_path: Path) -> None:
     assert re.search(r"\| labelaudit, no doubt \| [\d.]+ \|", printed)
     assert (tmp_path / "results.parquet").exists()
     assert run("detection_quality.py", *arguments) == printed  # from what the first run kept
+
+
+@pytest.mark.slow
+def test_analysis_speed_on_few_rows() -> None:
+    printed = run("analysis_speed.py", "--rows", "5000", "--repeat", "1")
+    for name in ("floor: read and sum", "labelaudit.audit, all columns", "pandas groupby", "Toneva's pickled dict"):
+        row = re.search(rf"\| {re.escape(name)} \| ([\d.]+) \|", printed)
+        assert row is not None, printed
+        assert float(row[1]) > 0

@@ -71,6 +71,7 @@ def accumulate(
     epochs: Iterable[int] | None = None,
     skip_nan: bool = False,
     progress: bool = False,
+    rows: tuple[int, int] | None = None,
 ) -> list[Accumulator]:
     """Stream a history once through several accumulators.
 
@@ -81,15 +82,16 @@ def accumulate(
         epochs: numbers of the epochs to count; default all.
         skip_nan: leave out predictions whose scores are NaN.
         progress: show a progress bar on standard error.
+        rows: only samples [low, high), as `History.blocks` takes them; the accumulators count them from 0.
 
     Raises:
         LabelAuditError: the scores of some samples are NaN, or no run recorded the split or an epoch named.
     """
-    n, n_classes = len(history.table(split)), history.n_classes
+    first, last = (0, len(history.table(split))) if rows is None else rows
     wanted = None if epochs is None else _known_epochs(history, split, epochs)
-    states = [kind(n, n_classes) for kind in kinds]
+    states = [kind(last - first, history.n_classes) for kind in kinds]
     run = None
-    for block in _shown(history.blocks(split, wanted), progress):
+    for block in _shown(history.blocks(split, wanted, rows), progress):
         broken = np.isnan(block.frame.loss)
         if broken.any():
             if not skip_nan:
@@ -99,6 +101,8 @@ def accumulate(
             run = block.run
             for state in states:
                 state.begin_run()
+        if first:
+            block = block.moved(-first)
         for state in states:
             state.update(block)
     return states

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,9 @@ import numpy.typing as npt
 from labelaudit.history.blocks import Block
 from labelaudit.history.encode import smallest_int
 from labelaudit.history.part import Rows
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Array = npt.NDArray[Any]
 SLOTS = 8  # other classes followed per sample where not all are
@@ -50,7 +53,17 @@ class MeanScores(Protocol):
         """Mean probabilities of some of the samples, (K, m)."""
 
 
-class AllClasses:
+class _Joinable:
+    """Whose arrays all have the samples last."""
+
+    def extend(self, others: Sequence[Self]) -> None:
+        """Add the samples of others of the same kind after one's own."""
+        for name, array in list(vars(self).items()):
+            if isinstance(array, np.ndarray):
+                setattr(self, name, np.concatenate([array, *(vars(one)[name] for one in others)], axis=-1))
+
+
+class AllClasses(_Joinable):
     """The mean probabilities of all classes: 4 K + 8 bytes a sample."""
 
     def __init__(self, n: int, n_classes: int) -> None:
@@ -92,7 +105,7 @@ class AllClasses:
         return MeanSummary(given, other, p_other, entropy)
 
 
-class LikeliestClasses:
+class LikeliestClasses(_Joinable):
     """The mean probabilities of the given label and of 8 other classes; the rest spread evenly.
 
     For summaries of many classes, which name one other class an epoch: 64 bytes a sample. As long as at most 8

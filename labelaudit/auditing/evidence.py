@@ -63,12 +63,30 @@ class Evidence(Accumulator):
         """Add an epoch's block."""
         if self.whole is None or self.early is None:
             few = self.n_classes <= KEEP_SCORES_UP_TO or not isinstance(block.frame, SummaryFrame)
-            kind = AllClasses if few else LikeliestClasses
-            self.whole, self.early = kind(self.n, self.n_classes), kind(self.n, self.n_classes)
+            self._prepare(AllClasses if few else LikeliestClasses)
+        assert self.whole is not None
+        assert self.early is not None
         use = self.uses[block.run, block.epoch]
         self.whole.add(block, use.weight)
         if use.early:
             self.early.add(block)
+
+    def _prepare(self, kind: type[AllClasses] | type[LikeliestClasses]) -> None:
+        self.whole, self.early = kind(self.n, self.n_classes), kind(self.n, self.n_classes)
+
+    @classmethod
+    def joined(cls, parts: list[Evidence]) -> Evidence:
+        """Return the evidence of several ranges of samples, in their order; at least one of them was seen."""
+        kind = next(type(part.whole) for part in parts if part.whole is not None)
+        for part in parts:
+            if part.whole is None:
+                part._prepare(kind)
+        found = cls(0, parts[0].n_classes, parts[0].uses)
+        found._prepare(kind)
+        found.n = sum(part.n for part in parts)
+        for name in ("whole", "early"):
+            getattr(found, name).extend([getattr(part, name) for part in parts])
+        return found
 
     def averages(self) -> tuple[AllClasses | LikeliestClasses, AllClasses | LikeliestClasses]:
         """Return the log-time average over the whole training, and the average over the early epochs."""

@@ -91,10 +91,8 @@ def _maximise(q: Array, labels: Array, iterations: int) -> tuple[tuple[Array, fl
             likelihood[start:stop] = given @ beliefs
             counts[:, label] = given * (beliefs @ (1 / likelihood[start:stop]))
         of_true = counts.sum(axis=1, keepdims=True)
-        rate = float((counts.sum() - np.trace(counts)) / n)
-        matrix = (counts + PSEUDO_COUNTS * _around_identity(min(max(rate, 1e-6), 1.0), n_classes)) / (
-            of_true + PSEUDO_COUNTS
-        )
+        rate = min(float((counts.sum() - np.trace(counts)) / n), 1.0)  # rounding can lead above 1
+        matrix = (counts + PSEUDO_COUNTS * _around_identity(max(rate, 1e-6), n_classes)) / (of_true + PSEUDO_COUNTS)
     return (matrix, rate), float(np.log(likelihood).mean())
 
 

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from labelaudit.analyzers import Consensus, Correctness, DataMap, ErrorNorm, Loss, Margin, Mistakenness, Votes
 from labelaudit.analyzers.accumulator import Accumulator, accumulate, tabulate
 from labelaudit.auditing.evidence import EpochUse, Evidence
-from labelaudit.auditing.reason import READ_BY_REASONS, reasons
 from labelaudit.auditing.result import Audit
 from labelaudit.auditing.summary import Summary
+from labelaudit.auditing.tables import DEFAULT_COLUMNS, matrix_table, samples_table
 from labelaudit.auditing.verdict import Verdict, judge
 from labelaudit.auditing.window import epoch_uses
 from labelaudit.errors import LabelAuditError
@@ -29,21 +29,6 @@ PathLike = str | os.PathLike[str]
 
 DEFAULT: tuple[type[Accumulator], ...] = (Correctness, Margin, DataMap, Loss, Mistakenness)
 ON_REQUEST: tuple[type[Accumulator], ...] = (Votes, Consensus, ErrorNorm)
-DEFAULT_COLUMNS = (
-    "mistakenness",
-    "hardness",
-    "forgetting_events",
-    "first_learned_epoch",
-    "never_learned",
-    "aum",
-    "confidence",
-    "variability",
-    "correctness",
-    "mean_loss",
-    "mean_entropy",
-    "region",
-    "n_epochs",
-)
 
 
 def audit(
@@ -56,6 +41,7 @@ def audit(
     epochs: Iterable[int] | None = None,
     skip_nan: bool = False,
     progress: bool = False,
+    client: Any = None,
 ) -> Audit:
     """Find the likely label errors of a training history.
 
@@ -69,6 +55,8 @@ def audit(
         epochs: numbers of the epochs to read; default all.
         skip_nan: leave out predictions that are NaN instead of refusing the history.
         progress: show a progress bar on standard error.
+        client: a ``distributed.Client``: the pass over the history runs on that Dask cluster, whose workers must
+            reach the history under the same path or URL. The numbers are the same to the last bit.
 
     Returns:
         An `Audit`: ``samples``, ``issues``, ``summary``, ``noise_matrix``.
@@ -95,23 +83,32 @@ def audit(
         )
     kinds = _chosen(analyzers)
     uses = epoch_uses(opened, split, None if epochs is None else set(epochs))
-    *states, evidence = accumulate(
-        opened,
-        [*kinds, partial(Evidence, uses=uses)],
-        split=split,
-        epochs=None if epochs is None else sorted({epoch for _, epoch in uses}),
-        skip_nan=skip_nan,
-        progress=progress,
-    )
+    read = None if epochs is None else sorted({epoch for _, epoch in uses})
+    columns = {*DEFAULT_COLUMNS, *(analyzers or ())}
+    if client is None:
+        *states, evidence = accumulate(
+            opened,
+            [*kinds, partial(Evidence, uses=uses)],
+            split=split,
+            epochs=read,
+            skip_nan=skip_nan,
+            progress=progress,
+        )
+    else:
+        from labelaudit.auditing.partitions import accumulate_on
+
+        states, evidence = accumulate_on(
+            client, opened, kinds, uses, columns=columns, split=split, epochs=read, skip_nan=skip_nan
+        )
     assert isinstance(evidence, Evidence)
-    statistics = tabulate(opened, _released(states), split=split, only={*DEFAULT_COLUMNS, *(analyzers or ())})
+    statistics = tabulate(opened, _released(states), split=split, only=columns)
     verdict = judge(*evidence.averages(), table.labels, expected_error_rate=expected_error_rate, threshold=threshold)
     del evidence
     conventions = statistics.attrs["conventions"]
-    samples = _samples_table(opened, split, verdict, statistics, analyzers or ())
+    samples = samples_table(opened, split, verdict, statistics, analyzers or ())
     return Audit(
         samples,
-        _matrix_table(opened, verdict.noise_matrix),
+        matrix_table(opened, verdict.noise_matrix),
         _summary(opened, split, samples, verdict, uses),
         opened.class_names,
         _info(opened, split, conventions, expected_error_rate, threshold),
@@ -141,69 +138,6 @@ def _chosen(analyzers: Sequence[str] | None) -> list[type[Accumulator]]:
     if unknown:
         raise LabelAuditError(f"no statistic is called {unknown[0]!r}; known: {', '.join(sorted(by_column))}")
     return list(dict.fromkeys([*DEFAULT, *(by_column[name] for name in wanted)]))
-
-
-def _samples_table(
-    history: History, split: str | None, verdict: Verdict, statistics: pd.DataFrame, further: Sequence[str]
-) -> pd.DataFrame:
-    import pandas as pd
-
-    table = history.table(split)
-    names = history.class_names
-    given = _label_column(table.labels, names)
-    suggested = _label_column(verdict.suggested, names)
-    columns = list(dict.fromkeys((*DEFAULT_COLUMNS, *further)))
-    found: dict[str, Any] = {
-        "given_label": given,
-        "predicted_label": _label_column(verdict.consensus, names),
-        "label_quality": verdict.quality,
-        "is_label_issue": verdict.flagged,
-        "suggested_label": suggested,
-        "suggestion_confidence": verdict.suggestion_confidence,
-        **{name: statistics[name].array for name in columns},
-        "reason": _reason_column(verdict, table.labels, names, statistics),
-    }
-    if table.true_labels is not None:
-        true = np.where(table.true_labels >= 0, table.true_labels, table.labels)
-        found["true_label"] = _label_column(true, names)
-    return pd.DataFrame(found, index=statistics.index, copy=False)
-
-
-def _reason_column(verdict: Verdict, labels: Array, names: list[str] | None, statistics: pd.DataFrame) -> Any:
-    """Return the reason of every flagged sample, and an empty one for the others."""
-    import pandas as pd
-
-    rows = np.flatnonzero(verdict.flagged)
-    suggested = [None if label < 0 else label for label in verdict.suggested[rows].tolist()]
-    given = labels[rows].tolist()
-    why = reasons(
-        given if names is None else [names[label] for label in given],
-        suggested if names is None else [None if label is None else names[label] for label in suggested],
-        {name: statistics[name].to_numpy()[rows] for name in READ_BY_REASONS},
-    )
-    place = np.zeros(len(labels), np.intp)
-    place[rows] = np.arange(1, len(rows) + 1)
-    return pd.Series(["", *why]).array.take(place)
-
-
-def _label_column(labels: Array, names: list[str] | None) -> Any:
-    """Return class numbers as names, or as integers; -1 becomes missing."""
-    import pandas as pd
-
-    if names is not None:
-        return pd.Series([*names, None]).array.take(labels)
-    if (labels >= 0).all():
-        return labels.astype(np.int64)
-    missing = pd.array(labels, dtype="Int64")
-    missing[labels < 0] = pd.NA
-    return missing
-
-
-def _matrix_table(history: History, matrix: Array) -> pd.DataFrame:
-    import pandas as pd
-
-    names: list[Any] = list(history.class_names or range(history.n_classes))
-    return pd.DataFrame(matrix, pd.Index(names, name="true_label"), pd.Index(names, name="given_label"))
 
 
 def _summary(

@@ -118,19 +118,25 @@ class History:
             self._tables[split] = _align(self.runs_read, split)
         return self._tables[split]
 
-    def blocks(self, split: str | None = None, epochs: Iterable[int] | None = None) -> Iterator[Block]:
+    def blocks(
+        self,
+        split: str | None = None,
+        epochs: Iterable[int] | None = None,
+        rows: tuple[int, int] | None = None,
+    ) -> Iterator[Block]:
         """Stream the predictions in blocks of samples; memory does not grow with the epochs.
 
         Args:
             split: "train" (default), "val", ...
             epochs: numbers of the epochs to read; default all.
+            rows: only samples [low, high), low a multiple of `labelaudit.history.blocks.MOST_ROWS`.
         """
         chosen = self._split(split)
         table, aligned = self._aligned(chosen)
         wanted = None if epochs is None else set(epochs)
         for number, (run, opener) in enumerate(zip(self.runs_read, aligned, strict=True)):
             of_run = [epoch for epoch in run.epochs(chosen) if wanted is None or epoch in wanted]
-            yield from iterate_blocks(number, of_run, chosen, opener, table.labels)
+            yield from iterate_blocks(number, of_run, chosen, opener, table.labels, rows)
 
     def open_epoch(self, number: int, *, split: str | None = None, run: int = 0) -> EpochPart:
         """Return one epoch of one run, rows numbered as in `table`."""

@@ -1,0 +1,129 @@
+"""The one pass over a history, by ranges of samples on the workers of a Dask cluster.
+
+Every worker opens the history itself (checking each file that it reads), streams all epochs of its ranges through the
+same accumulators in the same blocks as one machine would, and sends back the columns. Ranges begin where blocks begin,
+so the numbers are the same to the last bit. What needs all samples (the noise model, the cut) happens on the client.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from labelaudit.analyzers.accumulator import Accumulator, accumulate
+from labelaudit.auditing.evidence import EpochUse, Evidence
+from labelaudit.errors import LabelAuditError
+from labelaudit.history import History, open_history
+from labelaudit.history.blocks import MOST_ROWS
+from labelaudit.history.runs import StoredRun
+
+Array = npt.NDArray[Any]
+RANGES_PER_WORKER = 4  # so that a lost worker costs little, and slow ones do not hold up the others
+
+
+class Columns(Accumulator):
+    """The columns of an accumulator that ran elsewhere.
+
+    Args:
+        kind: the accumulator's class.
+        columns: {name: (n,) values}.
+    """
+
+    def __init__(self, kind: type[Accumulator], columns: dict[str, Array]) -> None:
+        self._columns = columns
+        for name in ("conventions", "missing_below_zero", "categories"):
+            setattr(self, name, getattr(kind, name))
+
+    def result(self) -> dict[str, Array]:
+        """Return the columns."""
+        return self._columns
+
+
+def accumulate_on(
+    client: Any,
+    history: History,
+    kinds: Sequence[type[Accumulator]],
+    uses: Mapping[tuple[int, int], EpochUse],
+    *,
+    columns: Iterable[str],
+    split: str | None,
+    epochs: list[int] | None,
+    skip_nan: bool,
+) -> tuple[list[Accumulator], Evidence]:
+    """Stream a history through accumulators on a cluster.
+
+    Args:
+        client: a ``distributed.Client``. A worker that dies is replaced by another one, as Dask does.
+        history: a history that the workers can read under the same path or URL.
+        kinds: accumulators.
+        uses: how the verdict uses each (run, epoch).
+        columns: names of the statistics to send back.
+        split: which split.
+        epochs: numbers of the epochs to count; None: all.
+        skip_nan: leave out predictions that are NaN.
+
+    Raises:
+        LabelAuditError: the history lies in memory only, or what `accumulate` raises.
+    """
+    task = partial(
+        _of_range,
+        _places(history),
+        uuid.uuid4().hex,
+        tuple(kinds),
+        dict(uses),
+        frozenset(columns),
+        {"split": split, "epochs": epochs, "skip_nan": skip_nan},
+    )
+    ranges = _ranges(len(history.table(split)), max(len(client.nthreads()), 1))
+    parts = client.gather(client.map(task, ranges, pure=False, key="labelaudit-" + uuid.uuid4().hex))
+    states: list[Accumulator] = [
+        Columns(kind, {name: np.concatenate([part[0][place][name] for part in parts]) for name in parts[0][0][place]})
+        for place, kind in enumerate(kinds)
+    ]
+    return states, Evidence.joined([part[1] for part in parts])
+
+
+def _places(history: History) -> tuple[str, ...]:
+    """Return where the workers find the runs."""
+    if not all(isinstance(run, StoredRun) for run in history.runs_read):
+        raise LabelAuditError(
+            f"{history.path} is no history that workers of a cluster could open. Record it with labelaudit.Recorder "
+            "into a folder or a URL that all of them reach, or leave client= out"
+        )
+    urls = (run.url for run in history.runs_read)
+    return tuple(url if "://" in url else os.path.abspath(url) for url in urls)
+
+
+def _ranges(n: int, workers: int) -> list[tuple[int, int]]:
+    """Cut n samples into ranges of whole blocks."""
+    blocks = -(-n // MOST_ROWS)
+    size = -(-blocks // (workers * RANGES_PER_WORKER)) * MOST_ROWS
+    return [(low, min(low + size, n)) for low in range(0, n, size)]
+
+
+@lru_cache(maxsize=1)
+def _opened(places: tuple[str, ...], audit: str) -> History:
+    """Open a history once for each worker and audit: another audit may find other files there."""
+    return open_history(list(places))
+
+
+def _of_range(
+    places: tuple[str, ...],
+    audit: str,
+    kinds: tuple[type[Accumulator], ...],
+    uses: Mapping[tuple[int, int], EpochUse],
+    wanted: frozenset[str],
+    options: Mapping[str, Any],
+    rows: tuple[int, int],
+) -> tuple[list[dict[str, Array]], Evidence]:
+    """Return the wanted columns of every accumulator, and the evidence, of samples [low, high)."""
+    *states, evidence = accumulate(_opened(places, audit), [*kinds, partial(Evidence, uses=uses)], rows=rows, **options)
+    assert isinstance(evidence, Evidence)
+    columns = [{name: values for name, values in state.result().items() if name in wanted} for state in states]
+    return columns, evidence
