@@ -50,7 +50,7 @@ def check_scores(scores: Floats, scores_are: str) -> None:
 
 
 def as_logits(scores: Floats, scores_are: str) -> Floats:
-    """Return (n, K) logits less their row's maximum, K >= 2, at least single precision.
+    """Return (n, K) logits less their row's maximum, K >= 2, at least single precision; broken rows are all NaN.
 
     Args:
         scores: (n, K); one column is a binary score for class 1.
@@ -63,9 +63,9 @@ def as_logits(scores: Floats, scores_are: str) -> Floats:
         z = np.log(np.maximum(z, PROBABILITY_FLOOR))
     elif z.shape[1] == 1:
         z = np.concatenate([np.zeros_like(z), z], axis=1)
-    with np.errstate(invalid="ignore"):
-        shifted = z - z.max(axis=1, keepdims=True)
-        return np.maximum(shifted, LOGIT_FLOOR, out=shifted)
+    largest = z.max(axis=1, keepdims=True)  # NaN where there is one
+    shifted = z - np.where(np.isfinite(largest), largest, np.nan)
+    return np.maximum(shifted, LOGIT_FLOOR, out=shifted)
 
 
 def pack_scores(logits: Floats, dtype: npt.DTypeLike) -> Floats:
@@ -83,10 +83,11 @@ def pack_summary(logits: Floats, labels: Ints, dtype: npt.DTypeLike) -> dict[str
     e = np.exp(logits)
     total = e.sum(axis=1)
     log_total = np.log(total)
-    others = logits.copy()
-    others[rows, labels] = -np.inf
-    other = others.argmax(axis=1)
-    exact, exact_other = log_total - logits[rows, labels], log_total - logits[rows, other]
+    of_given = logits[rows, labels]
+    logits[rows, labels] = -np.inf  # for a moment: a copy of all scores would cost more than the rest
+    other = logits.argmax(axis=1)
+    logits[rows, labels] = of_given
+    exact, exact_other = log_total - of_given, log_total - logits[rows, other]
     limit = np.finfo(dtype).max
     loss = np.minimum(exact, limit).astype(dtype)
     other_loss = np.minimum(exact_other, limit).astype(dtype)
