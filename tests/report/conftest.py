@@ -29,7 +29,7 @@ def hostile_audit() -> labelaudit.Audit:
     return labelaudit.audit(history_of_names(HOSTILE, [f"{HOSTILE[i % K]}{i}" for i in range(N)]))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # closed before other tests start playwright again: one at a time in a process
 def browser() -> Iterator[Any]:
     """Debian's chromium, driven by playwright, with everything off that would use the network by itself."""
     from playwright.sync_api import sync_playwright
