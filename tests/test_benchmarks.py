@@ -27,7 +27,7 @@ def test_seed_forgetting_on_a_subset() -> None:
     printed = run("seed_forgetting.py", "--samples", "6000", "--epochs", "6")
     ours = re.search(r"labelaudit: Fashion-MNIST, CNN, 6 epochs +([\d.]+) +([\d.]+) +([\d.]+)", printed)
     assert ours is not None
-    assert float(ours[3]) > 0.29  # two Gaussians on AUM reach that on 60,000 digits, an easier set
+    assert float(ours[3]) > 0.29  # measured 0.384; two Gaussians on AUM reach 0.29 on 60,000 digits
 
 
 def test_half_precision_changes_little() -> None:
