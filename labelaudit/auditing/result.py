@@ -162,6 +162,9 @@ def load_audit(path: str | os.PathLike[str]) -> Audit:
             tables[name] = pd.read_parquet(io.BytesIO(bytes(folder.read(f"{name}.parquet"))))
         except (OSError, ValueError) as problem:
             raise LabelAuditError(f"{folder.url}/{name}.parquet cannot be read: {problem}") from None
+    if "objects" in tables:
+        boxes = [None if box is None else [float(side) for side in box] for box in tables["objects"]["suggested_box"]]
+        tables["objects"]["suggested_box"] = pd.Series(boxes, tables["objects"].index, dtype="object")
     return Audit(**tables, summary=Summary(facts["summary"]), class_names=facts["class_names"], info=facts["info"])
 
 
