@@ -102,6 +102,7 @@ def correct_boxes(
         raise LabelAuditError(f"format={format!r} is unknown; expected one of {', '.join(FORMATS)}")
     if in_place and (out is not None or format not in (None, table.format)):
         raise LabelAuditError("in_place=True changes the files as they are; leave out= and format= away")
+    table.image_sizes = {**table.image_sizes, **dict(image_sizes or {})}
     table.image_ids = list(audit.samples.index) if table.image_ids is None else table.image_ids
     old = Path(ground_truth) if isinstance(ground_truth, str | os.PathLike) else None
     kind = format or table.format
