@@ -1,4 +1,4 @@
-"""How well each kind of mistake in a detection data set is found: python benchmarks/detection_objects.py
+"""How well each kind of mistake in a detection data set is found: python benchmarks/detection_objects.py.
 
 Scenes of real small pictures, mistakes planted into their boxes, a small detector trained on them (or on the other
 half of them: "out of fold"), its boxes after every epoch. labelaudit reads all epochs. FiftyOne's formulas and
@@ -23,6 +23,8 @@ COLUMNS = ["class", "location", "missing", "spurious", "overall"]
 
 
 class Row(NamedTuple):
+    """One training; fold: "in", or "out" for boxes drawn by a detector of the other half."""
+
     recipe: str
     rate: float
     fold: str
@@ -80,7 +82,7 @@ def _trained(row: Row, scenes: Scenes) -> list[dict[str, np.ndarray]]:
 
 def _frame(image: np.ndarray, category: np.ndarray, box: np.ndarray, score: np.ndarray | None = None) -> pd.DataFrame:
     sides = {"x": box[:, 0], "y": box[:, 1], "w": box[:, 2] - box[:, 0], "h": box[:, 3] - box[:, 1]}
-    found = pd.DataFrame({"image_id": image, "category": category, **sides}).astype({name: float for name in sides})
+    found = pd.DataFrame({"image_id": image, "category": category, **sides}).astype(dict.fromkeys(sides, float))
     return found if score is None else found.assign(score=score.astype(float))
 
 
@@ -92,7 +94,7 @@ def measure(row: Row, keep: Path | None) -> list[dict[str, object]]:
     last = drawn[drawn["epoch"] == drawn["epoch"].max()]
     missing = _frame(scenes.missing_image, scenes.missing_category, scenes.missing_box)
     error = scenes.error.astype(str)
-    sizes = {image: (SIDE, SIDE) for image in range(N_SCENES)}
+    sizes = dict.fromkeys(range(N_SCENES), (SIDE, SIDE))
     found = {
         "labelaudit": ours(truth, drawn, error, missing, sizes),
         "labelaudit, last epoch only": ours(truth, last, error, missing, sizes),

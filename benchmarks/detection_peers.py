@@ -33,7 +33,7 @@ def ours(truth: pd.DataFrame, drawn: pd.DataFrame, error: np.ndarray, missing: p
 
 
 def fiftyone(truth: pd.DataFrame, last: pd.DataFrame, error: np.ndarray, missing: pd.DataFrame, above: float) -> Scores:
-    """FiftyOne Brain's formulas; a box without a match ranks last by mistakenness. Overall: the largest of the three."""
+    """FiftyOne Brain's formulas; a box without a match ranks last by mistakenness. Overall: the largest of three."""
     found = labelaudit.audit_detections(truth, last, rules="fiftyone", missing_confidence=above)
     table = found.objects
     mistakenness, place = (np.nan_to_num(table[name]) for name in ("mistakenness", "mistakenness_loc"))
@@ -54,7 +54,7 @@ def objectlab(
     missing: pd.DataFrame,
     quantiles: tuple[float, float] | None,
 ) -> Scores:
-    """cleanlab's swap, badloc (also for spurious boxes, which have no score) and overlooked.
+    """Cleanlab's swap, badloc (also for spurious boxes, which have no score) and overlooked.
 
     Args:
         truth, last, error, missing: as above.
@@ -64,10 +64,13 @@ def objectlab(
 
     low, high = np.quantile(last["score"], quantiles) if quantiles else (0.5, 0.95)
     images, classes = sorted(set(truth["image_id"]) | set(last["image_id"])), int(truth["category"].max()) + 1
-    given = {image: part for image, part in truth.groupby("image_id")}
-    seen = {image: part for image, part in last.groupby("image_id")}
+    given = dict(truth.groupby("image_id"))
+    seen = dict(last.groupby("image_id"))
     labels = [
-        {"bboxes": _corners(given.get(i, truth.iloc[:0])), "labels": given.get(i, truth.iloc[:0])["category"].to_numpy()}
+        {
+            "bboxes": _corners(given.get(i, truth.iloc[:0])),
+            "labels": given.get(i, truth.iloc[:0])["category"].to_numpy(),
+        }
         for i in images
     ]
     predictions = [_by_class(seen.get(image, last.iloc[:0]), classes) for image in images]

@@ -100,7 +100,7 @@ def audit_detections(
 
     Example:
         >>> import pandas as pd
-        >>> truth = pd.DataFrame({"image_id": [7, 7], "category": ["cat", "dog"], "x": [0, 50], "y": 0, "w": 20, "h": 20})
+        >>> truth = pd.DataFrame({"image_id": 7, "category": ["cat", "dog"], "x": [0, 50], "y": 0, "w": 20, "h": 20})
         >>> drawn = truth.assign(category=["cat", "cat"], score=[0.5, 0.25])
         >>> audit_detections(truth, drawn).objects["mistakenness"].tolist()
         [0.25, 0.625]
@@ -186,9 +186,7 @@ def _audit(
     if len(numbers) == 1 or options.rules == "fiftyone":
         least = 0.95 if options.missing_confidence is None else options.missing_confidence
         blind = options.rules == "fiftyone"
-        one = snapshot(
-            labels, last, iou_threshold=options.iou_threshold, missing_confidence=least, class_blind=blind
-        )
+        one = snapshot(labels, last, iou_threshold=options.iou_threshold, missing_confidence=least, class_blind=blind)
     columns = _columns(objects, usable, verdict, one, options, names, len(numbers), sound)
     spurious = columns.issue == 2
     if one is not None and options.rules == "fiftyone":

@@ -110,9 +110,8 @@ def read_boxes(source: Any, called: str, box_format: str, images: Any = None, im
         return voc.read(path)
     if any(name.lower().endswith(".txt") for name in names):
         return yolo.read(path, images=images, image_sizes=image_sizes)
-    raise LabelAuditError(
-        f"{called}: the folder {path} holds {'nothing' if not names else 'no .txt (YOLO) and no .xml (Pascal VOC) file'}"
-    )
+    what = "no .txt (YOLO) and no .xml (Pascal VOC) file" if names else "nothing"
+    raise LabelAuditError(f"{called}: the folder {path} holds {what}")
 
 
 def _from_file(path: Path, called: str, box_format: str) -> BoxTable:
@@ -171,7 +170,9 @@ def _split(table: BoxTable) -> list[tuple[int, BoxTable]]:
     return [
         (
             _epoch_number(epoch),
-            BoxTable(frame.iloc[np.sort(rows)], f"{table.source} of epoch {epoch}", category_names=table.category_names),
+            BoxTable(
+                frame.iloc[np.sort(rows)], f"{table.source} of epoch {epoch}", category_names=table.category_names
+            ),
         )
         for epoch, rows in groups.items()
     ] or [(0, table)]
@@ -285,7 +286,9 @@ def _detections(table: BoxTable, images: pd.Index, classes: pd.Index, notes: lis
     columns = np.column_stack([found.image, found.category, found.box, found.score])
     _, first = np.unique(columns, axis=0, return_index=True)
     if len(first) < len(found):
-        notes.append(f"{table.source}: {checks.counted(len(found) - len(first), 'box')} listed twice and left out once.")
+        notes.append(
+            f"{table.source}: {checks.counted(len(found) - len(first), 'box')} listed twice and left out once."
+        )
         found = found.take(np.sort(first))
     return found
 
@@ -305,7 +308,9 @@ def _note_truth(objects: Objects, sizes: Array, notes: list[str]) -> None:
         notes.append(f"ground_truth: {checks.counted(twice, 'box')} listed twice: the copies are flagged as spurious.")
     crowds = int(objects.crowd.sum())
     if crowds:
-        notes.append(f"{checks.counted(crowds, 'box')} marked as a crowd: they explain detections and are not planted into.")
+        notes.append(
+            f"{checks.counted(crowds, 'box')} marked as a crowd: they explain detections and are not planted into."
+        )
 
 
 def _note_detections(

@@ -121,7 +121,7 @@ def samples_table(
     counted = [
         np.bincount(objects.image[columns.issue == kind], minlength=n).astype(np.int64) for kind in range(len(ISSUES))
     ]
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             "n_objects": np.bincount(objects.image, minlength=n).astype(np.int64),
             "label_quality": quality,
@@ -134,7 +134,6 @@ def samples_table(
         },
         index=pd.Index(list(image_ids), name="sample_id"),
     )
-    return table
 
 
 def _largest(values: Array, image: Array, n: int) -> Array:
