@@ -54,18 +54,16 @@ def objectlab(
     missing: pd.DataFrame,
     quantiles: tuple[float, float] | None,
 ) -> Scores:
-    """Cleanlab's swap, badloc (also for spurious boxes, which have no score) and overlooked.
+    """Return how cleanlab's swap, badloc (also for spurious boxes, which have no score) and overlooked rank.
 
-    Args:
-        truth, last, error, missing: as above.
-        quantiles: of the confidences, to use as its low and high thresholds; default its own, 0.5 and 0.95.
+    Its low and high thresholds are two quantiles of the confidences, or its own, 0.5 and 0.95.
     """
     from cleanlab.object_detection import rank
 
     low, high = np.quantile(last["score"], quantiles) if quantiles else (0.5, 0.95)
     images, classes = sorted(set(truth["image_id"]) | set(last["image_id"])), int(truth["category"].max()) + 1
-    given = dict(truth.groupby("image_id"))
-    seen = dict(last.groupby("image_id"))
+    given = {image: truth.iloc[rows] for image, rows in truth.groupby("image_id").indices.items()}
+    seen = {image: last.iloc[rows] for image, rows in last.groupby("image_id").indices.items()}
     labels = [
         {
             "bboxes": _corners(given.get(i, truth.iloc[:0])),
