@@ -28,6 +28,8 @@ class Recorder:
         class_names: one name per class.
         sample_ids: the user's own id of every dataset position, (n,).
         n_samples: length of the dataset, or {split: length}; checked against an earlier run's.
+        held_out: splits beside "train" whose positions are in the same dataset: samples that this run leaves out of
+            training. ``sample_ids`` and ``planted`` hold for them too.
         keep: "scores" (whole vectors), "summary" (8 bytes per sample and epoch), or "auto": whole vectors
             up to 32 classes.
         scores_are: "logits", "probabilities", or "auto": read from the first rows.
@@ -67,6 +69,7 @@ class Recorder:
         class_names: Sequence[str] | None = None,
         sample_ids: Sequence[Any] | None = None,
         n_samples: int | Mapping[str, int | None] | None = None,
+        held_out: Sequence[str] = (),
         keep: str = "auto",
         scores_are: str = "auto",
         task: str = "classification",
@@ -94,6 +97,7 @@ class Recorder:
         self._keep, self._scores_are, self._precision = keep, scores_are, precision
         self._task, self._every = task, every_n_epochs
         self._writer, self._ignore, self._nan = writer, ignore_label, nan
+        self._one_dataset = {"train", *held_out}
         self._open: dict[str, rows.OpenEpoch] = {}
         self._known: dict[str, Samples] = {}
         self._manifest: manifest.Manifest | None = None
@@ -260,7 +264,7 @@ class Recorder:
         if seen.ids is not None:  # strings have no order of their own: the order of arrival is kept
             new_rows = new_rows[np.argsort(epoch.arrival[new_rows])]
         fresh = seen.take(new_rows)
-        if split == "train" and fresh.ids is None:
+        if split in self._one_dataset and fresh.ids is None:
             fresh.ids = rows.by_position(self._sample_ids, fresh.keys, "sample_ids")
             fresh.true_labels = rows.by_position(self._true_labels, fresh.keys, "planted")
         data = arrow_file.encode(fresh.columns(), {"split": split, "epoch": file.epoch}, compress=True)
