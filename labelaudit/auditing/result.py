@@ -95,6 +95,8 @@ class Audit(Shown, Exports):
         """
         if not 0 <= min_confidence <= 1:
             raise LabelAuditError(f"min_confidence={min_confidence} is out of range; expected 0 to 1")
+        if self.objects is not None:
+            raise LabelAuditError("this audit is of boxes; type labelaudit.correct_boxes(ground_truth, audit)")
         sure = self.issues[lambda rows: rows["suggestion_confidence"] >= min_confidence]
         columns = ["given_label", "suggested_label", "suggestion_confidence", "label_quality", "reason"]
         return sure[columns].sort_values("suggestion_confidence", ascending=False, kind="stable")
