@@ -42,6 +42,8 @@ def audit(
     skip_nan: bool = False,
     progress: bool = False,
     client: Any = None,
+    key: str | None = None,
+    overwrite: bool = False,
 ) -> Audit:
     """Find the likely label errors of a training history.
 
@@ -57,12 +59,14 @@ def audit(
         progress: show a progress bar on standard error.
         client: a ``distributed.Client``: the pass over the history runs on that Dask cluster, whose workers must
             reach the history under the same path or URL. The numbers are the same to the last bit.
+        key: keep the audit with the history under this name; ``history.runs.load(key)`` gives it back.
+        overwrite: replace the run that has this key.
 
     Returns:
         An `Audit`: ``samples``, ``issues``, ``summary``, ``noise_matrix``.
 
     Raises:
-        LabelAuditError: the history cannot be read, holds NaN, or all its labels are one class.
+        LabelAuditError: the history cannot be read, holds NaN, or all its labels are one class; the key is taken.
 
     Example:
         >>> from labelaudit import history_from_arrays
@@ -73,6 +77,8 @@ def audit(
     """
     opened = history if isinstance(history, History) else open_history(history)
     _check_options(expected_error_rate, threshold)
+    if key is not None:
+        opened.runs.check_free(key, overwrite=overwrite)
     table = opened.table(split)
     present = np.flatnonzero(np.bincount(table.labels))
     if len(present) < 2:
@@ -106,7 +112,7 @@ def audit(
     del evidence
     conventions = statistics.attrs["conventions"]
     samples = samples_table(opened, split, verdict, statistics, analyzers or ())
-    return Audit(
+    found = Audit(
         samples,
         matrix_table(opened, verdict.noise_matrix),
         _summary(opened, split, samples, verdict, uses),
@@ -114,6 +120,11 @@ def audit(
         _info(opened, split, conventions, expected_error_rate, threshold),
         opened,
     )
+    if key is not None:
+        options = {"analyzers": analyzers, "epochs": read, "skip_nan": skip_nan or None}
+        cut = {"expected_error_rate": expected_error_rate, "threshold": threshold}
+        opened.runs.save(key, found, parameters=cut | options, overwrite=overwrite)
+    return found
 
 
 def _released(states: list[Accumulator]) -> Iterator[Accumulator]:

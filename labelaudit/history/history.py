@@ -19,6 +19,8 @@ from labelaudit.history.samples import Samples
 if TYPE_CHECKING:
     import pandas as pd
 
+    from labelaudit.named_runs import NamedRuns
+
 Array = npt.NDArray[Any]
 
 
@@ -46,6 +48,13 @@ class History:
             f"History({self.path!r}: {self.n_samples:,} samples, {self.n_epochs} epochs, "
             f"{self.n_classes} classes{runs})"
         )
+
+    @property
+    def runs(self) -> NamedRuns:
+        """Audits, visualizations and indexes kept with this history: list, info, load, rename, delete, view, save."""
+        from labelaudit.named_runs import NamedRuns
+
+        return NamedRuns(self)
 
     @property
     def path(self) -> str:

@@ -1,0 +1,312 @@
+"""Audits, visualizations and indexes of a history, each under a key of its own.
+
+A named run is a record, ``runs/<key>.json``, that names a folder below ``runs/data`` and every file in it. The files
+are written first and the record last, in one step: a run is there whole or not at all. Renaming writes a new record,
+and overwriting makes a new folder, so a reader never sees half of either.
+"""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from labelaudit.errors import LabelAuditError
+from labelaudit.history import arrow_file
+from labelaudit.history.folder import Folder, open_folder
+from labelaudit.history.runs import StoredRun
+from labelaudit.history.samples import as_id_array
+from labelaudit.named_runs.files import described, problems
+from labelaudit.named_runs.keys import checked_key, free_key
+from labelaudit.named_runs.kinds import KINDS, kind_of
+from labelaudit.named_runs.record import Record, RunInfo, read_record
+from labelaudit.named_runs.source import Source, changes, source_of
+
+if TYPE_CHECKING:
+    from labelaudit.history import History
+
+Lines = list[str]  # `list` is a method below
+
+_ROOM = "runs"
+_VIEW = "view.arrow"
+
+
+class NamedRuns:
+    """The results that are kept with a history: ``history.runs``.
+
+    They lie in the history's folder; those of a history of several runs in the first run's. A history in memory keeps
+    none.
+
+    Example:
+        >>> import labelaudit, tempfile, numpy as np
+        >>> folder = tempfile.mkdtemp()
+        >>> with labelaudit.Recorder(folder) as r:
+        ...     r.record(np.arange(4), [[2.0, 0], [2, 0], [0, 2], [1, 0]], [0, 0, 1, 1])
+        ...     _ = r.end_epoch()
+        >>> history = labelaudit.open_history(folder)
+        >>> _ = labelaudit.audit(history, key="first")
+        >>> history.runs.list()
+        ['first']
+        >>> history.runs.load("first").summary["n_samples"], history.runs.view("first").tolist()
+        (4, [0, 1, 2, 3])
+        >>> history.runs.rename("first", "mine"), history.runs.delete("mine"), history.runs.list()
+        (None, None, [])
+    """
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        first = history.runs_read[0]
+        self._folder: Folder | None = first.folder if isinstance(first, StoredRun) else None
+
+    def __repr__(self) -> str:
+        return f"NamedRuns({self._history.path!r}: {', '.join(self.list()) or 'none'})"
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.list()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.list())
+
+    def __len__(self) -> int:
+        return len(self.list())
+
+    def list(self, kind: str | None = None) -> Lines:
+        """Return the keys, sorted; of one kind ("audit", "visualization", "similarity") if it is named."""
+        names = [] if self._folder is None else self._folder.names(_ROOM)
+        keys = [name.removesuffix(".json") for name in names if name.endswith(".json") and not name.startswith(".")]
+        return keys if kind is None else [key for key in keys if self._kind(key) == kind]
+
+    def info(self, key: str) -> RunInfo:
+        """Return what is known of a named run, with every file of it read and checked; damage is said, not raised.
+
+        Raises:
+            LabelAuditError: there is no run of that name.
+        """
+        try:
+            record = self._record(key)
+        except _DamagedError as problem:
+            return RunInfo(key, problems=[str(problem)])
+        return RunInfo(
+            key=key,
+            kind=record.kind,
+            created=record.created,
+            labelaudit=record.labelaudit,
+            parameters=record.parameters,
+            split=record.split,
+            n_samples=record.n_samples,
+            of_samples=record.of_samples,
+            path=self._place(record),
+            n_bytes=sum(facts["bytes"] for facts in record.files.values()),
+            problems=self._problems(record),
+            notes=changes(record.source, self._source(record.split)),
+        )
+
+    def load(self, key: str) -> Any:
+        """Return the result: an `Audit`, a visualization, an index.
+
+        Raises:
+            LabelAuditError: there is no run of that name, or a file of it is missing or damaged.
+        """
+        record = self._whole(key)
+        if record.kind not in KINDS:
+            raise LabelAuditError(f"{key!r} is of kind {record.kind!r}, which this labelaudit does not know")
+        return KINDS[record.kind].load(self._place(record), self._history)
+
+    def view(self, key: str) -> npt.NDArray[Any]:
+        """Return the ids (n,) of the samples that a run was computed on; errors as of `load`."""
+        record = self._whole(key)
+        where = f"{self._place(record)}/{_VIEW}"
+        ids = arrow_file.decode(open_folder(self._place(record)).read(_VIEW), where)[1]["sample_id"]
+        return as_id_array(ids.to_pylist())
+
+    load_view = view
+
+    def save(
+        self, key: str, result: Any, *, parameters: dict[str, Any] | None = None, overwrite: bool = False
+    ) -> RunInfo:
+        """Keep a result under a key.
+
+        Args:
+            key: 1 to 100 letters a to z, digits, "-", "_" or ".".
+            result: an `Audit`, a visualization or an index.
+            parameters: what it was computed with, JSON-ready; default: what the result says itself.
+            overwrite: replace the run that has this key.
+
+        Raises:
+            LabelAuditError: the key is taken or can't be a name, or the history lies in memory.
+            OSError: nothing can be written there.
+        """
+        self.check_free(key, overwrite=overwrite)
+        kind = kind_of(result)
+        how, folder = KINDS[kind], self._stored()
+        ids = as_id_array(how.sample_ids(result).tolist())
+        split = self._split_of(result)
+        data = uuid.uuid4().hex[:12]
+        place = f"{folder.url}/{_ROOM}/data/{data}"
+        how.save(result, place)
+        below = open_folder(place)
+        below.write(_VIEW, arrow_file.encode({"sample_id": pa.array(ids.tolist())}, {"split": split}, compress=True))
+        record = Record(
+            kind=kind,
+            data=data,
+            files=described(below),
+            created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            labelaudit=_version(),
+            parameters=_plain(how.parameters(result) if parameters is None else parameters),
+            split=split,
+            n_samples=len(ids),
+            of_samples=len(self._history.table(split)),
+            source=self._source(split),
+        )
+        before = self._readable(key) if overwrite else None
+        if overwrite:
+            folder.write(_name(key), record.to_bytes())
+        else:
+            self._create(key, record)
+        if before is not None:
+            self._remove_data(before)
+        return self.info(key)
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a run another key.
+
+        Raises:
+            LabelAuditError: there is no run of the old name, or there is one of the new.
+        """
+        record = self._record(old)
+        self.check_free(new)
+        self._create(new, record)
+        self._stored().remove(_name(old))
+
+    def delete(self, key: str) -> None:
+        """Remove a run: its record and the files that it names, nothing else.
+
+        Raises:
+            LabelAuditError: there is no run of that name, or its record is damaged, so that what it wrote is unknown.
+        """
+        record = self._record(key)
+        self._stored().remove(_name(key))
+        self._remove_data(record)
+
+    def check_free(self, key: str, *, overwrite: bool = False) -> None:
+        """Raise a LabelAuditError if a result can't be kept under this key."""
+        checked_key(key)
+        self._stored()
+        if not overwrite and key in self.list():
+            raise LabelAuditError(
+                f"{self._history.path} has a run {key!r} already ({self._kind(key) or 'damaged'}). Name another key, "
+                "or pass overwrite=True"
+            )
+
+    def find(self, kind: str, parameters: dict[str, Any]) -> str | None:
+        """Return the key of a run of this kind, made of the history as it is now with these parameters; or None."""
+        for key in self.list():
+            record = self._readable(key)
+            if record is None or (record.kind, record.parameters) != (kind, _plain(parameters)):
+                continue
+            if record.source == self._source(record.split) and not self._problems(record):
+                return key
+        return None
+
+    def free_key(self, name: str) -> str:
+        """Return ``name``, or ``name-2``, ... where that is taken."""
+        return free_key(name, self.list())
+
+    def _stored(self) -> Folder:
+        if self._folder is None:
+            raise LabelAuditError(
+                f"{self._history.path}: only a history in a folder keeps results. Record with labelaudit.Recorder, or "
+                "leave key= out"
+            )
+        return self._folder
+
+    def _record(self, key: str) -> Record:
+        keys = self.list()
+        if key not in keys:
+            known = f"there are {', '.join(keys)}" if keys else "there are none"
+            raise LabelAuditError(f"{self._history.path} has no run {key!r}; {known}")
+        folder = self._stored()
+        try:
+            return read_record(bytes(folder.read(_name(key))), f"{folder.url}/{_name(key)}")
+        except LabelAuditError as problem:
+            raise _DamagedError(*problem.args) from None
+
+    def _readable(self, key: str) -> Record | None:
+        try:
+            return self._record(key)
+        except LabelAuditError:
+            return None
+
+    def _kind(self, key: str) -> str | None:
+        record = self._readable(key)
+        return None if record is None else record.kind
+
+    def _whole(self, key: str) -> Record:
+        record = self._record(key)
+        problems = self._problems(record)
+        if problems:
+            raise LabelAuditError(f"{problems[0]}. Delete the run {key!r} and make it again")
+        return record
+
+    def _place(self, record: Record) -> str:
+        return f"{self._stored().url}/{_ROOM}/data/{record.data}"
+
+    def _problems(self, record: Record) -> Lines:
+        return problems(open_folder(self._place(record)), record.files)
+
+    def _source(self, split: str) -> Source:
+        return source_of(self._history, split)
+
+    def _split_of(self, result: Any) -> str:
+        info = getattr(result, "info", None) or {}
+        return str(info.get("split") or self._history.splits[0])
+
+    def _create(self, key: str, record: Record) -> None:
+        try:
+            self._stored().create(_name(key), record.to_bytes())
+        except FileExistsError:  # another process was quicker
+            raise LabelAuditError(f"{self._history.path} has a run {key!r} already; name another key") from None
+
+    def _remove_data(self, record: Record) -> None:
+        """Remove the files of a run, unless a renaming that was stopped half way left another record of them."""
+        others = (self._readable(key) for key in self.list())
+        if any(other is not None and other.data == record.data for other in others):
+            return
+        below = open_folder(self._place(record))
+        for name in record.files:
+            below.remove(name)
+        self._stored().remove_folder(f"{_ROOM}/data/{record.data}")
+
+
+class _DamagedError(LabelAuditError):
+    """A record cannot be read."""
+
+
+def _name(key: str) -> str:
+    return f"{_ROOM}/{key}.json"
+
+
+def _plain(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters as JSON gives them back: NumPy's numbers as plain ones, tuples as lists."""
+    return {name: _plain_value(value) for name, value in parameters.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (list, tuple, set, range, np.ndarray)):
+        return [_plain_value(one) for one in value]
+    if isinstance(value, dict):
+        return {str(name): _plain_value(one) for name, one in value.items()}
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _version() -> str:
+    import labelaudit
+
+    return labelaudit.__version__
