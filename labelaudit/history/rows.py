@@ -13,7 +13,7 @@ import pyarrow as pa
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import encode
 from labelaudit.history.manifest import Manifest
-from labelaudit.history.samples import Samples, as_id_array, keys_of
+from labelaudit.history.samples import Samples, as_id_array, from_table, keys_of, numbers
 
 Array = npt.NDArray[Any]
 PRECISIONS: dict[str, type[np.floating[Any]]] = {"half": np.float16, "single": np.float32}
@@ -101,6 +101,18 @@ class OpenEpoch:
             len(keys) + self.presented_before,
             arrival,
         )
+
+
+def waiting_rows(part: pa.Table, presented: int) -> OpenEpoch:
+    """Return the rows of a saved part, which stand for ``presented`` presentations."""
+    seen = from_table(part)
+    values = [column for column in part.column_names if column not in ("sample", "given_label", "sample_id")]
+    scores = [numbers(part[column]) for column in values if column.startswith("score_")]
+    columns = {"scores": np.stack(scores)} if scores else {column: numbers(part[column]) for column in values}
+    epoch = OpenEpoch([seen.keys], [seen.labels], [] if seen.ids is None else [seen.ids])
+    epoch.columns = {column: [chunk] for column, chunk in columns.items()}
+    epoch.presented_before = presented - len(seen)
+    return epoch
 
 
 def one_of(option: str, value: str, known: Sequence[str]) -> None:
