@@ -27,10 +27,10 @@ class Folder(Protocol):
     def read(self, name: str) -> memoryview:
         """All bytes of one file."""
 
-    def write(self, name: str, data: bytes | bytearray) -> None:
+    def write(self, name: str, data: bytes | bytearray | mmap.mmap) -> None:
         """Put a file in place in one step: a reader sees the old file, or the whole new one."""
 
-    def create(self, name: str, data: bytes | bytearray) -> None:
+    def create(self, name: str, data: bytes | bytearray | mmap.mmap) -> None:
         """Put a new file in place in one step; FileExistsError when there is one.
 
         Of several processes that create one name, one succeeds in a local folder; in an object store the last one may
@@ -84,13 +84,13 @@ class _LocalFolder:
         with path.open("rb") as file:
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
-    def write(self, name: str, data: bytes | bytearray) -> None:
+    def write(self, name: str, data: bytes | bytearray | mmap.mmap) -> None:
         self._put(name, data, lambda unfinished, path: unfinished.replace(path))
 
-    def create(self, name: str, data: bytes | bytearray) -> None:
+    def create(self, name: str, data: bytes | bytearray | mmap.mmap) -> None:
         self._put(name, data, _link)
 
-    def _put(self, name: str, data: bytes | bytearray, place: Callable[[Path, Path], object]) -> None:
+    def _put(self, name: str, data: bytes | bytearray | mmap.mmap, place: Callable[[Path, Path], object]) -> None:
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
@@ -187,12 +187,12 @@ class _RemoteFolder:
     def read(self, name: str) -> memoryview:
         return memoryview(self._fs.cat_file(self._full(name)))
 
-    def write(self, name: str, data: bytes | bytearray) -> None:
+    def write(self, name: str, data: bytes | bytearray | mmap.mmap) -> None:
         full = self._full(name)
         self._fs.makedirs(full.rsplit("/", 1)[0], exist_ok=True)
         self._fs.pipe_file(full, bytes(data))
 
-    def create(self, name: str, data: bytes | bytearray) -> None:
+    def create(self, name: str, data: bytes | bytearray | mmap.mmap) -> None:
         self._fs.invalidate_cache()
         if self._fs.exists(self._full(name)):
             raise FileExistsError(self._full(name))

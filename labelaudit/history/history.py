@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.blocks import Block, iterate_blocks
+from labelaudit.history.embedded import Embedded
 from labelaudit.history.part import EpochPart
 from labelaudit.history.runs import AlignedRun, Run
 from labelaudit.history.samples import Samples
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 
-class History:
+class History(Embedded):
     """What a model said of every sample in every epoch. Made by `open_history` or `history_from_arrays`.
 
     Attributes:

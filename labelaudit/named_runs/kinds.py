@@ -46,6 +46,18 @@ def _audit_parameters(audit: Any) -> dict[str, Any]:
     return {name: audit.info.get(name) for name in ("expected_error_rate", "threshold")}
 
 
+def _save_visualization(visualization: Any, path: str) -> None:
+    from labelaudit.named_runs.stored_visualization import save
+
+    save(visualization, path)
+
+
+def _load_visualization(path: str, history: History) -> Any:
+    from labelaudit.named_runs.stored_visualization import load
+
+    return load(path)
+
+
 KINDS: dict[str, Kind] = {
     "audit": Kind(
         "labelaudit.auditing.result",
@@ -54,6 +66,14 @@ KINDS: dict[str, Kind] = {
         _load_audit,
         lambda audit: audit.samples.index.to_numpy(),
         _audit_parameters,
+    ),
+    "visualization": Kind(
+        "labelaudit.embedding.visualization",
+        "Visualization",
+        _save_visualization,
+        _load_visualization,
+        lambda visualization: visualization.sample_ids,
+        lambda made: {"method": made.method, "seed": made.seed, **made.parameters},
     ),
 }
 

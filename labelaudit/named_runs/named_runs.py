@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import datetime
 import uuid
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from labelaudit.errors import LabelAuditError
-from labelaudit.history import arrow_file
 from labelaudit.history.folder import Folder, open_folder
 from labelaudit.history.runs import StoredRun
 from labelaudit.history.samples import as_id_array
@@ -26,6 +25,7 @@ from labelaudit.named_runs.keys import checked_key, free_key
 from labelaudit.named_runs.kinds import KINDS, kind_of
 from labelaudit.named_runs.record import Record, RunInfo, read_record
 from labelaudit.named_runs.source import Source, changes, source_of
+from labelaudit.named_runs.view import read_view, write_view
 
 if TYPE_CHECKING:
     from labelaudit.history import History
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 Lines = list[str]  # `list` is a method below
 
 _ROOM = "runs"
-_VIEW = "view.arrow"
 
 
 class NamedRuns:
@@ -119,10 +118,7 @@ class NamedRuns:
 
     def view(self, key: str) -> npt.NDArray[Any]:
         """Return the ids (n,) of the samples that a run was computed on; errors as of `load`."""
-        record = self._whole(key)
-        where = f"{self._place(record)}/{_VIEW}"
-        ids = arrow_file.decode(open_folder(self._place(record)).read(_VIEW), where)[1]["sample_id"]
-        return as_id_array(ids.to_pylist())
+        return read_view(open_folder(self._place(self._whole(key))))
 
     load_view = view
 
@@ -145,12 +141,12 @@ class NamedRuns:
         kind = kind_of(result)
         how, folder = KINDS[kind], self._stored()
         ids = as_id_array(how.sample_ids(result).tolist())
-        split = self._split_of(result)
+        split = self._split_of(result, parameters or {})
         data = uuid.uuid4().hex[:12]
         place = f"{folder.url}/{_ROOM}/data/{data}"
         how.save(result, place)
         below = open_folder(place)
-        below.write(_VIEW, arrow_file.encode({"sample_id": pa.array(ids.tolist())}, {"split": split}, compress=True))
+        write_view(below, ids, split)
         record = Record(
             kind=kind,
             data=data,
@@ -171,6 +167,18 @@ class NamedRuns:
         if before is not None:
             self._remove_data(before)
         return self.info(key)
+
+    def keep(
+        self, result: Any, key: str | None, name: str, *, parameters: dict[str, Any], overwrite: bool = False
+    ) -> None:
+        """Keep a result under a key; without one under ``name`` or ``name-2``, ..., if the folder can be written."""
+        if key is not None:
+            self.save(key, result, parameters=parameters, overwrite=overwrite)
+            return
+        try:
+            self.save(free_key(name, self.list()), result, parameters=parameters)
+        except OSError as problem:
+            warnings.warn(f"the {name} is not kept: {self._history.path} can't be written ({problem})", stacklevel=4)
 
     def rename(self, old: str, new: str) -> None:
         """Give a run another key.
@@ -212,10 +220,6 @@ class NamedRuns:
             if record.source == self._source(record.split) and not self._problems(record):
                 return key
         return None
-
-    def free_key(self, name: str) -> str:
-        """Return ``name``, or ``name-2``, ... where that is taken."""
-        return free_key(name, self.list())
 
     def _stored(self) -> Folder:
         if self._folder is None:
@@ -262,9 +266,9 @@ class NamedRuns:
     def _source(self, split: str) -> Source:
         return source_of(self._history, split)
 
-    def _split_of(self, result: Any) -> str:
-        info = getattr(result, "info", None) or {}
-        return str(info.get("split") or self._history.splits[0])
+    def _split_of(self, result: Any, parameters: dict[str, Any]) -> str:
+        said = (getattr(result, "info", None) or {}).get("split") or parameters.get("split")
+        return str(said or self._history.splits[0])
 
     def _create(self, key: str, record: Record) -> None:
         try:
