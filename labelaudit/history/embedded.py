@@ -38,7 +38,7 @@ class Embedded:
 
         history = cast("History", self)
         one = split is None or isinstance(split, str)
-        splits = [history._split(name) for name in ([split] if one else list(split or ()))]  # type: ignore[list-item]
+        splits = [history._split(name) for name in ((split,) if split is None or isinstance(split, str) else split)]
         if not splits:
             raise LabelAuditError(f"split={split!r} names no split; recorded: {', '.join(history.splits)}")
         of_run = history.runs_read[run]

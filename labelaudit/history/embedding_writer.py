@@ -89,10 +89,15 @@ class EmbeddingWriter:
             )
         waiting.add(keys_of(ids)[0], vectors)
 
-    def write(self, epoch: int, split: str) -> None:
-        """Put the epoch's file in place; the rows are kept until `discard`."""
+    def write(self, epoch: int, split: str, *, whole: bool) -> None:
+        """Put the epoch's file in place; the rows are kept until `discard`.
+
+        With "last", an epoch in which training stopped (not `whole`) does not replace one that saw every sample.
+        """
         waiting = self._open.get(split)
         if waiting is None or not wanted(self._epochs, epoch):
+            return
+        if not whole and self._epochs == LAST and self._folder.names(layout.embeddings_folder(split)):
             return
         file = EpochFile(epoch, self._segment, self._writer)
         header = {"split": split, "epoch": epoch, "segment": self._segment, "writer": self._writer}

@@ -151,7 +151,7 @@ class Recorder(EpochWriter):
         number = self.next_epoch if epoch is None else epoch
         if split not in self._open:
             self._embeddings.refuse_alone(split)
-        self._embeddings.write(number, split)  # first: without its epoch, a file of embeddings does not count
+        self._embeddings.write(number, split, whole=whole)  # first: a file without its epoch does not count
         super().end_epoch(epoch, split=split, whole=whole)
         self._embeddings.thin_out(split)
         if self._n_parts and whole:

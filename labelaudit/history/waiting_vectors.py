@@ -109,7 +109,7 @@ def to_half(vectors: Array) -> tuple[Array, int]:
     (array([[1. , 0.5]], dtype=float16), 0)
     """
     if vectors.dtype == np.float16:
-        return vectors, 0
+        return vectors.copy(), 0
     largest = float(np.max(np.abs(vectors), initial=0, where=np.isfinite(vectors)))
     exponent = 0
     if largest and not 2.0**-8 <= largest < 2.0**15:
