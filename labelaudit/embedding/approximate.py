@@ -7,6 +7,7 @@ cells is doubled until the search finds enough of them. What share it finds is p
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,9 @@ TRAINED_ON = 64  # samples a cell
 CHUNK = 16_384  # samples searched at a time
 
 
-def nearly_nearest(vectors: Array, k: int, metric: str, recall: float = RECALL) -> Neighbours:
+def nearly_nearest(
+    vectors: Array, k: int, metric: str, recall: float = RECALL, seconds: dict[str, float] | None = None
+) -> Neighbours:
     """Return k near neighbours of every sample among the others; deterministic.
 
     Args:
@@ -34,6 +37,7 @@ def nearly_nearest(vectors: Array, k: int, metric: str, recall: float = RECALL) 
         k: number of neighbours.
         metric: "cosine" or "euclidean".
         recall: share of the true neighbours to find.
+        seconds: takes how long it was to "build" the index, to "settle" how many cells to search, and to "query".
 
     Returns:
         Neighbours with accurate distances, and the recall that was measured on 500 samples.
@@ -42,7 +46,7 @@ def nearly_nearest(vectors: Array, k: int, metric: str, recall: float = RECALL) 
         LabelAuditError: faiss is not installed.
     """
     faiss = _faiss(len(vectors))
-    return without_twins(vectors, k, metric, lambda space, few: _search(faiss, space, few, recall))
+    return without_twins(vectors, k, metric, lambda space, few: _search(faiss, space, few, recall, seconds))
 
 
 def _faiss(n: int) -> Any:
@@ -56,9 +60,10 @@ def _faiss(n: int) -> Any:
     return faiss
 
 
-def _search(faiss: Any, space: Space, k: int, recall: float) -> Neighbours:
+def _search(faiss: Any, space: Space, k: int, recall: float, seconds: dict[str, float] | None) -> Neighbours:
     """Search among vectors no two of which are equal."""
     n, d = space.fast.shape
+    times = [time.perf_counter()]
     cells = max(round(CELLS * n**0.5), 1)
     rng = np.random.default_rng(0)
     sample = np.sort(rng.choice(n, min(n, TRAINED_ON * cells), replace=False))
@@ -66,8 +71,9 @@ def _search(faiss: Any, space: Space, k: int, recall: float) -> Neighbours:
     index.cp.seed, index.cp.niter = 1234, 10
     index.train(space.fast[sample])
     index.add(space.fast)
+    times.append(time.perf_counter())
     tried = np.sort(rng.choice(n, min(TRIED, n), replace=False))
-    truth = _true_neighbours(space, tried, k)
+    truth = true_neighbours(space, tried, k)
     index.nprobe, found = FIRST_CELLS, 0.0
     while True:
         got = _candidates(index, space, tried, k)[0]
@@ -75,10 +81,14 @@ def _search(faiss: Any, space: Space, k: int, recall: float) -> Neighbours:
         if found >= recall or index.nprobe >= cells:
             break
         index.nprobe = min(2 * index.nprobe, cells)
+    times.append(time.perf_counter())
     indices, distances = np.empty((n, k), np.int64), np.empty((n, k))
     for low in range(0, n, CHUNK):
         rows = np.arange(low, min(low + CHUNK, n))
         indices[rows], distances[rows] = _candidates(index, space, rows, k)
+    times.append(time.perf_counter())
+    if seconds is not None:
+        seconds.update(zip(("build", "settle", "query"), np.diff(times).tolist(), strict=True))
     return Neighbours(indices, distances, found)
 
 
@@ -94,7 +104,7 @@ def _candidates(index: Any, space: Space, rows: Array, k: int) -> tuple[Array, A
     return np.take_along_axis(others, order, axis=1), np.take_along_axis(exact, order, axis=1)
 
 
-def _true_neighbours(space: Space, rows: Array, k: int) -> Array:
+def true_neighbours(space: Space, rows: Array, k: int) -> Array:
     """Return the exact k nearest others of some rows, (m, k)."""
     everything = np.arange(len(space))
     found = nearest_of(space, rows, everything, k + 1).indices

@@ -56,6 +56,27 @@ class Similarity:
         self.threshold: float | None = None
         self._kept: Array | None = None
 
+    @classmethod
+    def restored(
+        cls, embeddings: Embeddings, metric: str, view: Any, threshold: float | None, unique_ids: Any
+    ) -> Similarity:
+        """Return an index as it was when it was stored.
+
+        Args:
+            embeddings: the vectors.
+            metric: "cosine" or "euclidean".
+            view: ids of its samples; None for all.
+            threshold: what the last search used, or None.
+            unique_ids: ids that the last search kept; None if there was none.
+        """
+        found = cls(embeddings, metric, view)
+        if unique_ids is not None:
+            found._keep(found._ids().isin(unique_ids), threshold)
+        return found
+
+    def _ids(self) -> pd.Index[Any]:
+        return self.embeddings.index[self._rows]
+
     def __len__(self) -> int:
         return len(self._rows)
 
