@@ -38,6 +38,7 @@ class Embeddings:
         splits: (n,) name of each sample's split, or None.
         class_names: one name per class, or None.
         inside: (n,) id of the sample that each vector is a region of, or None where the vectors are whole samples.
+        source: {"split", "epoch", "run"} of the history that they were recorded in, or None.
 
     Example:
         >>> e = Embeddings.from_arrays([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]], labels=["cat", "dog", "dog"])
@@ -57,6 +58,7 @@ class Embeddings:
     ) -> None:
         self.vectors, self.sample_ids = vectors, sample_ids
         self.labels, self.splits, self.class_names, self.inside = labels, splits, class_names, inside
+        self.source: dict[str, Any] | None = None
         self._neighbours: dict[str, Neighbours] = {}
 
     @classmethod
@@ -171,7 +173,9 @@ class Embeddings:
 
     def select(self, sample_ids: Any) -> Embeddings:
         """Return the embeddings of some samples, in the order given."""
-        return self._at(self.positions(sample_ids))
+        found = self._at(self.positions(sample_ids))
+        found.source = self.source
+        return found
 
     def _at(self, rows: Array, vectors: Array | None = None) -> Embeddings:
         return Embeddings(

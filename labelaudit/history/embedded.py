@@ -41,22 +41,26 @@ class Embedded:
         splits = [history._split(name) for name in ((split,) if split is None or isinstance(split, str) else split)]
         if not splits:
             raise LabelAuditError(f"split={split!r} names no split; recorded: {', '.join(history.splits)}")
-        of_run = history.runs_read[run]
+        of_run, epochs = history.runs_read[run], []
         vectors, ids, labels = [], [], []
         for name in splits:
-            rows, found = read_embeddings(of_run, name, chosen_epoch(of_run, name, epoch))
+            epochs.append(chosen_epoch(of_run, name, epoch))
+            rows, features = read_embeddings(of_run, name, epochs[-1])
             table = of_run.samples(name)
             here = (table.keys if table.ids is None else table.ids)[rows]
-            vectors.append(found)
+            vectors.append(features)
             ids.append(here if one else np.array([f"{name}/{sample}" for sample in here.tolist()], dtype=object))
             labels.append(table.labels[rows])
-        return Embeddings.from_arrays(
+        found = Embeddings.from_arrays(
             vectors[0] if one else np.concatenate(vectors),
             ids[0] if one else np.concatenate(ids),
             labels=np.concatenate(labels),
-            splits=np.repeat(splits, [len(part) for part in ids]),
+            splits=None if one else np.repeat(splits, [len(part) for part in ids]),
             class_names=history.class_names,
         )
+        if one:
+            found.source = {"split": splits[0], "epoch": epochs[0], "run": run}
+        return found
 
     def visualize(
         self,

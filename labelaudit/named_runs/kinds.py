@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from labelaudit.errors import LabelAuditError
+from labelaudit.named_runs import stored_similarity, stored_visualization
 
 if TYPE_CHECKING:
     from labelaudit.history import History
@@ -46,16 +47,12 @@ def _audit_parameters(audit: Any) -> dict[str, Any]:
     return {name: audit.info.get(name) for name in ("expected_error_rate", "threshold")}
 
 
-def _save_visualization(visualization: Any, path: str) -> None:
-    from labelaudit.named_runs.stored_visualization import save
-
-    save(visualization, path)
-
-
 def _load_visualization(path: str, history: History) -> Any:
-    from labelaudit.named_runs.stored_visualization import load
+    return stored_visualization.load(path)
 
-    return load(path)
+
+def _similarity_parameters(index: Any) -> dict[str, Any]:
+    return {"metric": index.metric, **(index.embeddings.source or {})}
 
 
 KINDS: dict[str, Kind] = {
@@ -70,10 +67,18 @@ KINDS: dict[str, Kind] = {
     "visualization": Kind(
         "labelaudit.embedding.visualization",
         "Visualization",
-        _save_visualization,
+        stored_visualization.save,
         _load_visualization,
         lambda visualization: visualization.sample_ids,
         lambda made: {"method": made.method, "seed": made.seed, **made.parameters},
+    ),
+    "similarity": Kind(
+        "labelaudit.embedding.similarity",
+        "Similarity",
+        stored_similarity.save,
+        stored_similarity.load,
+        lambda index: index.sample_ids,
+        _similarity_parameters,
     ),
 }
 

@@ -77,7 +77,7 @@ class NamedRuns:
     def list(self, kind: str | None = None) -> Lines:
         """Return the keys, sorted; of one kind ("audit", "visualization", "similarity") if it is named."""
         names = [] if self._folder is None else self._folder.names(_ROOM)
-        keys = [name.removesuffix(".json") for name in names if name.endswith(".json") and not name.startswith(".")]
+        keys = sorted(name.removesuffix(".json") for name in names if name.endswith(".json") and name[0] != ".")
         return keys if kind is None else [key for key in keys if self._kind(key) == kind]
 
     def info(self, key: str) -> RunInfo:
