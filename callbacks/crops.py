@@ -37,11 +37,12 @@ class Boxes:
         if not len(frame):
             raise LabelAuditError("patches has no rows; expected one for each box")
         self.frame = frame
+        self.ids = frame.index.tolist()
         self.corners = frame[["x", "y", "w", "h"]].to_numpy(np.float64)
         bad = np.flatnonzero(~np.isfinite(self.corners).all(axis=1) | (self.corners[:, 2:] <= 0).any(axis=1))
         if len(bad):
             raise LabelAuditError(
-                f"box {frame.index[bad[0]]!r} has no area: {self.corners[bad[0]].tolist()} (x, y, w, h)"
+                f"box {self.ids[bad[0]]!r} has no area: {self.corners[bad[0]].tolist()} (x, y, w, h)"
             )
         self._rows_of = frame.groupby("image_id", sort=False).indices
         self._order: list[int] = []
@@ -77,7 +78,7 @@ class Boxes:
         top, bottom = max(int(np.floor(y)), 0), min(int(np.ceil(y + h)), height)
         if left >= right or top >= bottom:
             raise LabelAuditError(
-                f"box {self.frame.index[row]!r} ({x:g}, {y:g}, {w:g}, {h:g}) lies outside its image, {width} x {height}"
+                f"box {self.ids[row]!r} ({x:g}, {y:g}, {w:g}, {h:g}) lies outside its image, {width} x {height}"
             )
         return image[:, top:bottom, left:right]
 
@@ -89,8 +90,8 @@ class Boxes:
         """
         lost = np.setdiff1d(np.arange(len(self.frame)), self._order)
         if len(lost):
-            name = self.frame["image_id"].iloc[int(lost[0])]
-            raise LabelAuditError(f"box {self.frame.index[lost[0]]!r}: the dataloader gave no image {name!r}")
+            name = self.frame["image_id"].tolist()[lost[0]]
+            raise LabelAuditError(f"box {self.ids[lost[0]]!r}: the dataloader gave no image {name!r}")
         order = np.argsort(self._order)
         found = {
             "X": np.concatenate(vectors)[order],

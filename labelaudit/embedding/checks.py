@@ -67,7 +67,7 @@ def checked_ids(sample_ids: Any, n: int) -> Array:
     found = checked_column("sample_ids", sample_ids, n)
     index = pd.Index(found)
     if not index.is_unique:
-        again = index[index.duplicated()][0]
+        again = index[index.duplicated()].tolist()[0]
         raise LabelAuditError(f"sample_ids names {again!r} more than once; expected one embedding for each sample")
     return found
 
@@ -94,5 +94,5 @@ def coded_labels(labels: Any, class_names: Any, n: int) -> tuple[Array, list[str
     codes[missing] = -1
     unknown = np.flatnonzero((codes < 0) & ~missing)
     if len(unknown):
-        raise LabelAuditError(f"label {found[unknown[0]]!r} is not among class_names: {', '.join(names[:10])}")
+        raise LabelAuditError(f"label {found.tolist()[unknown[0]]!r} is not among class_names: {', '.join(names[:10])}")
     return codes.astype(np.int64), names

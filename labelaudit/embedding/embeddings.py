@@ -166,8 +166,8 @@ class Embeddings:
         wanted = pd.Index(np.atleast_1d(np.asarray(sample_ids)))
         found = self.index.get_indexer(wanted)
         if (found < 0).any():
-            unknown = wanted[int(np.argmax(found < 0))]
-            first = f"; the first of {len(self):,} is {self.sample_ids[0]!r}" if len(self) else ""
+            unknown = wanted.tolist()[int(np.argmax(found < 0))]
+            first = f"; the first of {len(self):,} is {self.sample_ids[:1].tolist()[0]!r}" if len(self) else ""
             raise LabelAuditError(f"there is no embedding of sample {unknown!r}{first}")
         return found
 

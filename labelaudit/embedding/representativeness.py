@@ -16,6 +16,7 @@ Array = npt.NDArray[Any]
 METHODS = ("cluster-center", "cluster-center-downweight")
 BALL = 0.5  # Euclidean distance within which a better sample lowers others
 LOWERED = 0.7
+ROUNDING = 100  # times the unit of the last place: a cluster no wider than that is one point
 
 
 def representativeness(vectors: Array, method: str, n_clusters: int, seed: int, *, as_fiftyone: bool = False) -> Array:
@@ -56,6 +57,7 @@ def _distances_in_clusters(vectors: Array, n_clusters: int, seed: int) -> Array:
     away = np.linalg.norm(vectors - fitted.cluster_centers_[fitted.labels_], axis=1).astype(np.float64)
     most = np.zeros(k)
     np.maximum.at(most, fitted.labels_, away)
+    most[most <= ROUNDING * float(np.finfo(fitted.cluster_centers_.dtype).eps * np.abs(vectors).max())] = 0
     own: Array = most[fitted.labels_]
     return np.divide(away, own, out=np.zeros(len(away)), where=own > 0)
 

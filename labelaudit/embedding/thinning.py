@@ -127,7 +127,7 @@ def _by_close_pairs(space: Space, rows: Array, number: int) -> tuple[Array, floa
         here = distance <= levels[middle]
         kept = _kept_by_pairs(n, first[here], later[here])
         if abs(kept.sum() - number) < abs(best.sum() - number):
-            best, at = kept, float(levels[middle])
+            best, at = kept, float(levels[middle : middle + 2].mean())  # between two distances: no rounding decides
         if kept.sum() == number:
             break
         low, high = (middle + 1, high) if kept.sum() > number else (low, middle)
