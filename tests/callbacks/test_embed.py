@@ -158,6 +158,6 @@ def test_a_layer_must_give_rows_of_numbers() -> None:
         Embeddings.from_model(lambda x: None, [IMAGES])
     with pytest.raises(LabelAuditError, match="no samples"):
         Embeddings.from_model(NET, [])
+    frame = pd.DataFrame([{"image_id": 0, "x": 0, "y": 0, "w": 1, "h": 1}])
     with pytest.raises(LabelAuditError, match="expected batches of shape"):
-        frame = pd.DataFrame([{"image_id": 0, "x": 0, "y": 0, "w": 1, "h": 1}])
         Embeddings.from_model(NET, [torch.rand(4, 8)], patches=frame)
