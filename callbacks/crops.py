@@ -41,9 +41,7 @@ class Boxes:
         self.corners = frame[["x", "y", "w", "h"]].to_numpy(np.float64)
         bad = np.flatnonzero(~np.isfinite(self.corners).all(axis=1) | (self.corners[:, 2:] <= 0).any(axis=1))
         if len(bad):
-            raise LabelAuditError(
-                f"box {self.ids[bad[0]]!r} has no area: {self.corners[bad[0]].tolist()} (x, y, w, h)"
-            )
+            raise LabelAuditError(f"box {self.ids[bad[0]]!r} has no area: {self.corners[bad[0]].tolist()} (x, y, w, h)")
         self._rows_of = frame.groupby("image_id", sort=False).indices
         self._order: list[int] = []
 

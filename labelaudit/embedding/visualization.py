@@ -77,7 +77,9 @@ class Visualization:
         wanted = pd.Index(np.atleast_1d(np.asarray(sample_ids)))
         rows = self.index.get_indexer(wanted)
         if (rows < 0).any():
-            raise LabelAuditError(f"there is no point of sample {wanted.tolist()[int(np.argmax(rows < 0))]!r} in the picture")
+            raise LabelAuditError(
+                f"there is no point of sample {wanted.tolist()[int(np.argmax(rows < 0))]!r} in the picture"
+            )
         return replace(
             self,
             points=self.points[rows],

@@ -41,9 +41,7 @@ def test_several_queries_sorted_by_what_their_distances_have_in_common(aggregati
 
 def test_several_queries_are_averaged_by_default() -> None:
     s = E.similarity()
-    np.testing.assert_array_equal(
-        s.sort_by_similarity(["s003", "s050"]), s.sort_by_similarity((X[3] + X[50]) / 2)
-    )
+    np.testing.assert_array_equal(s.sort_by_similarity(["s003", "s050"]), s.sort_by_similarity((X[3] + X[50]) / 2))
     np.testing.assert_array_equal(s.sort_by_similarity(X[[3, 50]]), s.sort_by_similarity(["s003", "s050"]))
 
 

@@ -69,7 +69,7 @@ def test_regions_count_as_their_mean() -> None:
 def test_the_centre_of_a_cluster_is_representative_and_its_edge_is_not() -> None:
     rng = np.random.default_rng(2)
     x = np.concatenate([rng.normal(size=(100, 3)) + 30 * one for one in np.eye(3)])
-    x[0], x[1] = x[:100].mean(axis=0), x[:100].mean(axis=0) + [9, 9, 9]
+    x[0], x[1] = x[:100].mean(axis=0), x[:100].mean(axis=0) + 9
     e = Embeddings.from_arrays(x)
     found = e.representativeness(n_clusters=3)
     assert found[0] > 0.95
