@@ -154,7 +154,7 @@ class PredictionRecorder(Callback):
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Mark the history finished."""
         if self._embeddings is not None and self._writer is not None:
-            trainer.strategy.barrier("labelaudit")  # no rank removes older embeddings before all have their last
+            trainer.strategy.barrier("labelaudit")  # all have their last embeddings: those before can go
         self._close(finished=True)
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
@@ -240,6 +240,7 @@ class PredictionRecorder(Callback):
             n_samples=self._ids.lengths(),
             start_epoch=trainer.current_epoch if resumed else 0,
             writer=trainer.global_rank,
+            n_writers=trainer.world_size,
             segment=trainer.strategy.broadcast(Recorder.next_segment(self.path)),
             **self._options,
         )

@@ -196,7 +196,7 @@ class TorchRecorder:
             self._watching = False
         if writer is not None:
             if finished and self._keeps_embeddings and dist.is_available() and dist.is_initialized():
-                dist.barrier()  # no rank removes older embeddings before all have their last
+                dist.barrier()  # all have their last embeddings: those before can go
             writer.close(finished=finished)
             writer.check()
 
@@ -221,6 +221,7 @@ class TorchRecorder:
             n_samples=self.n_samples or None,
             start_epoch=self._start,
             writer=dist.get_rank() if together else 0,
+            n_writers=dist.get_world_size() if together else 1,
             segment=segment[0],
             **self._options,
         )

@@ -1,7 +1,8 @@
 """Embeddings on disk: one Arrow file per split, epoch and writer, named as epoch files are.
 
-``embeddings/<split>/e00003-s00-w0000.arrow`` holds the columns sample (as in the epoch files) and embedding, a list of
-half-precision numbers of fixed size. The header's ``scale`` is a power of two: a feature is the stored number times it.
+``embeddings/<split>/e00003-s00-w0000.arrow`` holds the columns sample (the samples table's keys, in the order in which
+they came) and embedding, a list of half-precision numbers of fixed size. The header's ``scale`` is a power of two: a
+feature is the stored number times it.
 """
 
 from __future__ import annotations
@@ -38,14 +39,13 @@ def counted_files(folder: Folder, split: str, recorded: Iterable[EpochFile]) -> 
     return found
 
 
-def newest_whole(files: dict[int, list[EpochFile]]) -> int:
-    """Return the newest epoch of which no writer's file is missing: while one is written, the one before counts.
-
-    >>> newest_whole({3: [EpochFile(3, 0, 0), EpochFile(3, 0, 1)], 4: [EpochFile(4, 0, 1)]})
-    3
-    """
-    most = max(len(of_epoch) for of_epoch in files.values())
-    return max(epoch for epoch, of_epoch in files.items() if len(of_epoch) == most)
+def newest_whole(folder: Folder, split: str, files: dict[int, list[EpochFile]]) -> int:
+    """Return the newest epoch of which no writer's file is missing; where there is none, the newest with most files."""
+    for epoch in sorted(files, reverse=True):
+        name = f"{layout.embeddings_folder(split)}/{files[epoch][0].name}"
+        if len(files[epoch]) >= arrow_file.header(folder.read(name))["writers"]:
+            return epoch
+    return max(files, key=lambda epoch: (len(files[epoch]), epoch))
 
 
 def read(folder: Folder, split: str, files: list[EpochFile]) -> tuple[Array, Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,21 +52,21 @@ def wanted(epochs: EpochChoice, epoch: int) -> bool:
 class EmbeddingWriter:
     """Collects an epoch's vectors and writes their file.
 
-    With "last", the file of each epoch replaces an older one, never before the new one stands: the newest two are kept
-    while training goes on (other processes may still be writing the newest), and one when it came to its end.
+    With "last", the file of each epoch replaces those before it, never before all writers' files of the new one stand.
 
     Args:
         folder: the history's.
         epochs: which epochs.
         segment: number of this start.
         writer: which of several parallel writers this is.
+        n_writers: how many there are.
     """
 
-    def __init__(self, folder: Folder, epochs: EpochChoice, segment: int, writer: int) -> None:
+    def __init__(self, folder: Folder, epochs: EpochChoice, segment: int, writer: int, n_writers: int) -> None:
         self._folder, self._epochs = folder, checked_choice(epochs)
-        self._segment, self._writer = segment, writer
+        self._segment, self._writer, self._n_writers = segment, writer, n_writers
         self._open: dict[str, WaitingVectors] = {}
-        self._written: dict[str, list[EpochFile]] = {}  # in this start, by split
+        self._written: set[str] = set()  # splits that this writer has a file of
 
     def record(self, ids: Any, vectors: Any, split: str, length: int | None) -> None:
         """Take a batch: ids (n,), vectors (n, d); `length` is the split's number of samples, where known."""
@@ -101,8 +102,8 @@ class EmbeddingWriter:
             return
         file = EpochFile(epoch, self._segment, self._writer)
         header = {"split": split, "epoch": epoch, "segment": self._segment, "writer": self._writer}
-        self._put(f"{layout.embeddings_folder(split)}/{file.name}", waiting, header)
-        self._written.setdefault(split, []).append(file)
+        self._put(f"{layout.embeddings_folder(split)}/{file.name}", waiting, {**header, "writers": self._n_writers})
+        self._written.add(split)
 
     def refuse_alone(self, split: str) -> None:
         """Refuse an epoch that has embeddings and no scores; they are forgotten."""
@@ -114,9 +115,8 @@ class EmbeddingWriter:
             )
 
     def _put(self, name: str, waiting: WaitingVectors, header: dict[str, Any]) -> None:
-        keys, rows = waiting.order()
-        facts = {**header, "rows": len(keys), "scale": waiting.scale()}
-        with arrow_file.encoded(waiting.batches(keys, rows), facts, place=self._folder.url) as data:
+        facts = {**header, "scale": waiting.scale()}
+        with arrow_file.encoded(waiting.batches(), facts, place=self._folder.url) as data:
             self._folder.write(name, data)
 
     def discard(self, split: str) -> None:
@@ -125,25 +125,25 @@ class EmbeddingWriter:
         if waiting is not None:
             waiting.close()
 
-    def thin_out(self, split: str, *, finished: bool = False) -> None:
-        """With "last": remove files that newer ones stand for; `finished` says that every writer has its newest."""
-        written = self._written.get(split, [])
-        kept = 1 if finished else 2
-        if self._epochs != LAST or len(written) < kept:
+    def thin_out(self, split: str) -> None:
+        """With "last": remove the files that an epoch of which no writer's file is missing makes superfluous."""
+        if self._epochs != LAST or split not in self._written:
             return
-        self._written[split] = written[-kept:]
-        for file in layout.list_files(self._folder, layout.embeddings_folder(split)):
-            own = file.writer == self._writer
-            of_earlier_start = self._writer == 0 and file.segment < self._segment
-            if file not in written[-kept:] and (own or of_earlier_start):
-                self._folder.remove(f"{layout.embeddings_folder(split)}/{file.name}")
+        room = layout.embeddings_folder(split)
+        files = layout.list_files(self._folder, room)
+        writers = Counter(file.epoch for file in files if file.segment == self._segment)
+        whole = [epoch for epoch, found in writers.items() if found >= self._n_writers]
+        for file in files if whole else ():
+            of_earlier_start = file.segment < self._segment and self._writer in (0, file.writer)
+            if of_earlier_start or (file.writer == self._writer and file.epoch < max(whole)):
+                self._folder.remove(f"{room}/{file.name}")
 
-    def close(self, *, finished: bool) -> None:
-        """Forget open rows; when training came to its end, leave only the last epoch of those that were not chosen."""
+    def close(self) -> None:
+        """Forget open rows, and remove what is superfluous now that the other writers may be at their end, too."""
         for split in list(self._open):
             self.discard(split)
-        for split in self._written if finished else ():
-            self.thin_out(split, finished=True)
+        for split in self._written:
+            self.thin_out(split)
 
     # Parts of epochs
 

@@ -27,14 +27,14 @@ def chosen_epoch(run: Run, split: str, epoch: int | None) -> int:
         LabelAuditError: no embeddings were recorded, or none of that epoch.
     """
     files = run.embedding_files(split) if isinstance(run, StoredRun) else {}
-    if not files:
+    if not files or not isinstance(run, StoredRun):
         raise LabelAuditError(
             f"{run.url} holds no {split} embeddings. Record them while the model trains: "
             'PredictionRecorder(path, embeddings="auto"), or recorder.record_embeddings(ids, vectors); '
             "of a finished model: labelaudit.Embeddings.from_model(model, dataloader)"
         )
     if epoch is None:
-        return embedding_files.newest_whole(files)
+        return embedding_files.newest_whole(run.folder, split, files)
     if epoch not in files:
         kept = ", ".join(map(str, sorted(files)))
         raise LabelAuditError(

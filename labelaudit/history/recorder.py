@@ -50,6 +50,7 @@ class Recorder(EpochWriter):
         nan: "raise" refuses rows with NaN scores, "keep" writes them as they are (an audit then says so).
         embedding_epochs: of which epochs `record_embeddings` keeps the vectors: "last", n (epochs 0, n, 2n, ...) or a
             list of epochs.
+        n_writers: how many parallel writers there are; an epoch of embeddings counts when it has the files of all.
 
     Raises:
         LabelAuditError: an option is unknown, or the folder holds something that may not be replaced.
@@ -88,6 +89,7 @@ class Recorder(EpochWriter):
         ignore_label: int | None = None,
         nan: str = "raise",
         embedding_epochs: EpochChoice = LAST,
+        n_writers: int = 1,
     ) -> None:
         checked_choice(embedding_epochs)
         rows.one_of("keep", keep, ("auto", "summary", "scores"))
@@ -112,7 +114,7 @@ class Recorder(EpochWriter):
             writer=writer,
             segment=segment,
         )
-        self._embeddings = EmbeddingWriter(self._folder, embedding_epochs, self.segment, writer)
+        self._embeddings = EmbeddingWriter(self._folder, embedding_epochs, self.segment, writer, n_writers)
 
     def record(self, ids: Any, scores: Any, labels: Any, *, split: str = "train") -> None:
         """Take a batch of predictions. A sample that comes twice in an epoch counts as it came last.
@@ -184,7 +186,7 @@ class Recorder(EpochWriter):
     def close(self, *, finished: bool = True) -> None:
         """End the recording; see `EpochWriter.close`."""
         super().close(finished=finished)
-        self._embeddings.close(finished=finished)
+        self._embeddings.close()
 
     def _facts(self, scores: Array, ids: Array) -> manifest.Manifest:
         """Return the manifest, made from the first rows where there is none yet."""

@@ -14,7 +14,7 @@ import pyarrow as pa
 Array = npt.NDArray[Any]
 
 IN_MEMORY = 256 << 20  # bytes of vectors; those that come later go to a temporary file
-_BLOCK = 16 << 20  # bytes of vectors that are put in order at once
+_BLOCK = 16 << 20  # bytes of vectors that are read back at once
 
 
 class WaitingVectors:
@@ -62,42 +62,50 @@ class WaitingVectors:
         if self._file is not None:
             self._file.close()
 
-    def order(self) -> tuple[Array, Array]:
-        """Return the different keys, ascending, and the row of each in which it came last."""
+    def rows(self) -> tuple[Array, Array | None]:
+        """Return the different keys, as their samples came last, and the rows of those; None for all rows."""
         keys = np.concatenate(self._keys)
         order = np.argsort(keys, kind="stable")
         last = np.append(keys[order][1:] != keys[order][:-1], True)
-        return keys[order][last], order[last]
+        if last.all():
+            return keys, None
+        rows = np.sort(order[last])
+        return keys[rows], rows
 
     def scale(self) -> float:
         """What stored numbers are to be multiplied with: a power of two."""
         return float(2.0 ** int(np.concatenate(self._exponents).max()))
 
-    def batches(self, keys: Array, rows: Array) -> Iterator[dict[str, pa.Array]]:
-        """Yield the columns of the file, some rows at a time."""
+    def batches(self) -> Iterator[dict[str, pa.Array]]:
+        """Yield the columns of the file, some rows at a time, in the order in which samples came last."""
         assert self.width is not None
+        keys, rows = self.rows()
         exponents = np.concatenate(self._exponents)
         less = exponents - exponents.max()
-        everything = self._everything()
-        small = not len(keys) or (keys[0] >= -(2**31) and keys[-1] < 2**31)
-        step = max(_BLOCK // (2 * self.width), 1)
-        for start in range(0, len(rows), step):
-            here = rows[start : start + step]
-            vectors = everything[here]
+        small = keys.min(initial=0) >= -(2**31) and keys.max(initial=0) < 2**31
+        keys = keys.astype(np.int32) if small else keys
+        written = row = 0
+        for block in self._blocks():
+            here = np.arange(row, row + len(block)) if rows is None else rows[(rows >= row) & (rows < row + len(block))]
+            vectors = block if rows is None else block[here - row]
             if less[here].any():
                 vectors = np.ldexp(vectors, less[here][:, None].astype(np.int32)).astype(np.float16)
-            shown = keys[start : start + step]
             yield {
-                "sample": pa.array(shown.astype(np.int32) if small else shown),
+                "sample": pa.array(keys[written : written + len(here)]),
                 "embedding": pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), self.width),
             }
+            written, row = written + len(here), row + len(block)
 
-    def _everything(self) -> Array:
+    def _blocks(self) -> Iterator[Array]:
         assert self.width is not None
         if self._file is None:
-            return np.concatenate(self._chunks)
+            yield from self._chunks
+            return
         self._file.flush()
-        return np.memmap(self._file, np.float16, "r").reshape(-1, self.width)
+        everything = np.memmap(self._file, np.float16, "r").reshape(-1, self.width)
+        step = max(_BLOCK // (2 * self.width), 1)
+        for start in range(0, len(everything), step):
+            yield everything[start : start + step]
 
 
 def to_half(vectors: Array) -> tuple[Array, int]:

@@ -59,9 +59,9 @@ def test_only_the_wanted_epochs_stay(tmp_path: Path, epochs: Any, kept: list[int
         history.embeddings(epoch=7)
 
 
-def test_while_training_goes_on_the_newest_two_stand(tmp_path: Path) -> None:
+def test_an_epoch_replaces_the_one_before(tmp_path: Path) -> None:
     record(tmp_path / "run", range(5), finished=False)
-    assert names(tmp_path / "run") == ["e00003-s00-w0000.arrow", "e00004-s00-w0000.arrow"]
+    assert names(tmp_path / "run") == ["e00004-s00-w0000.arrow"]
     np.testing.assert_allclose(open_history(tmp_path / "run").embeddings().vectors, vectors_of(4), rtol=1e-3, atol=1e-7)
 
 
@@ -142,15 +142,34 @@ def test_string_ids(tmp_path: Path) -> None:
 
 def test_several_writers_are_joined_and_padding_counts_once(tmp_path: Path) -> None:
     path = tmp_path / "run"
-    for writer, parts in ((0, np.arange(0, N, 2)), (1, np.append(np.arange(1, N, 2), 0))):
-        record(path, range(3), parts=parts, writer=writer, segment=0, finished=False)
+    halves = (np.arange(0, N, 2), np.append(np.arange(1, N, 2), 0))
+    writers = [Recorder(path, n_samples=N, writer=i, segment=0, n_writers=2) for i in range(2)]
+    for epoch in range(3):
+        for i in (0, 1) if epoch < 2 else (0,):
+            writers[i].record(halves[i], np.eye(K)[LABELS[halves[i]]], LABELS[halves[i]])
+            writers[i].record_embeddings(halves[i], vectors_of(epoch)[halves[i]])
+            writers[i].end_epoch(epoch)
     found = open_history(path).embeddings()
     assert found.sample_ids.tolist() == list(range(N))
-    np.testing.assert_allclose(found.vectors, vectors_of(2), rtol=1e-3, atol=1e-7)
-    (path / "embeddings" / "train" / "e00002-s00-w0001.arrow").unlink()
-    np.testing.assert_allclose(
-        open_history(path).embeddings().vectors, vectors_of(1), rtol=1e-3, atol=1e-7, err_msg="a writer was killed"
-    )
+    np.testing.assert_allclose(found.vectors, vectors_of(1), rtol=1e-3, atol=1e-7, err_msg="epoch 2 is not whole")
+    one = np.arange(0, N, 2)
+    np.testing.assert_allclose(open_history(path).embeddings(epoch=2).vectors, vectors_of(2)[one], rtol=1e-3, atol=1e-7)
+    writers[1].record(halves[1], np.eye(K)[LABELS[halves[1]]], LABELS[halves[1]])
+    writers[1].record_embeddings(halves[1], vectors_of(2)[halves[1]])
+    writers[1].end_epoch(2)
+    np.testing.assert_allclose(open_history(path).embeddings().vectors, vectors_of(2), rtol=1e-3, atol=1e-7)
+    for writer in writers:
+        writer.close()
+    assert names(path) == ["e00002-s00-w0000.arrow", "e00002-s00-w0001.arrow"]
+
+
+def test_fewer_writers_after_a_resume(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    for writer in (0, 1):
+        record(path, range(2), parts=np.arange(writer, N, 2), writer=writer, segment=0, n_writers=2, finished=False)
+    record(path, range(2, 4), start_epoch=2)
+    np.testing.assert_allclose(open_history(path).embeddings().vectors, vectors_of(3), rtol=1e-3, atol=1e-7)
+    assert names(path) == ["e00003-s01-w0000.arrow"]
 
 
 def test_rows_without_a_label_are_left_out(tmp_path: Path) -> None:
@@ -257,5 +276,7 @@ def test_other_readers_open_the_file(tmp_path: Path) -> None:
 
     record(tmp_path / "run")
     table = pa.ipc.open_file(tmp_path / "run" / "embeddings" / "train" / "e00003-s00-w0000.arrow").read_all()
-    assert table["sample"].to_pylist() == list(range(N))
-    np.testing.assert_allclose(np.array(table["embedding"].to_pylist(), float), vectors_of(3), rtol=1e-3, atol=1e-7)
+    samples = table["sample"].to_numpy()
+    assert sorted(samples) == list(range(N))
+    found = np.array(table["embedding"].to_pylist(), float)
+    np.testing.assert_allclose(found, vectors_of(3)[samples], rtol=1e-3, atol=1e-7)
