@@ -127,9 +127,9 @@ class _Buffer:
         ids = np.concatenate([np.asarray(part).reshape(-1) for part in self._ids])
         if vectors.dtype in (torch.float16, torch.bfloat16, torch.float32):
             vectors = vectors.float()
-            largest = float(vectors.abs().max())  # NumPy takes 30 times as long for what follows
-            if 2.0**-8 <= largest < 2.0**15:
-                vectors = vectors.half()
+            low, high = (float(bound) for bound in torch.aminmax(vectors))
+            if 2.0**-8 <= max(-low, high) < 2.0**15:  # NaN is not
+                vectors = vectors.half()  # NumPy takes 30 times as long for this
         return ids, vectors.numpy()
 
 
