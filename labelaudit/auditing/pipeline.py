@@ -15,11 +15,12 @@ from labelaudit.analyzers.accumulator import Accumulator, accumulate, tabulate
 from labelaudit.auditing.evidence import EpochUse, Evidence
 from labelaudit.auditing.result import Audit
 from labelaudit.auditing.summary import Summary
-from labelaudit.auditing.tables import DEFAULT_COLUMNS, matrix_table, samples_table
+from labelaudit.auditing.tables import DEFAULT_COLUMNS, KEPT_COLUMNS, matrix_table, samples_table
 from labelaudit.auditing.verdict import Verdict, judge
 from labelaudit.auditing.window import epoch_uses
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import History, open_history
+from labelaudit.history.folder import Folder, open_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +43,7 @@ def audit(
     skip_nan: bool = False,
     progress: bool = False,
     client: Any = None,
+    partitions: PathLike | None = None,
 ) -> Audit:
     """Find the likely label errors of a training history.
 
@@ -57,6 +59,9 @@ def audit(
         progress: show a progress bar on standard error.
         client: a ``distributed.Client``: the pass over the history runs on that Dask cluster, whose workers must
             reach the history under the same path or URL. The numbers are the same to the last bit.
+        partitions: with ``client``: a new folder or URL, where the workers write the whole table as Parquet files
+            ``part-00000.parquet``, ... of ranges of samples. ``samples`` then lacks the statistics that neither the
+            verdict nor the report needs of every sample: they stay there.
 
     Returns:
         An `Audit`: ``samples``, ``issues``, ``summary``, ``noise_matrix``.
@@ -73,6 +78,7 @@ def audit(
     """
     opened = history if isinstance(history, History) else open_history(history)
     _check_options(expected_error_rate, threshold)
+    parts = None if partitions is None else _new_folder(partitions, client)
     table = opened.table(split)
     present = np.flatnonzero(np.bincount(table.labels))
     if len(present) < 2:
@@ -84,7 +90,9 @@ def audit(
     kinds = _chosen(analyzers)
     uses = epoch_uses(opened, split, None if epochs is None else set(epochs))
     read = None if epochs is None else sorted({epoch for _, epoch in uses})
-    columns = {*DEFAULT_COLUMNS, *(analyzers or ())}
+    order = list(dict.fromkeys((*DEFAULT_COLUMNS, *(analyzers or ()))))
+    shown = order if parts is None else [name for name in order if name in KEPT_COLUMNS]
+    on_cluster = None
     if client is None:
         *states, evidence = accumulate(
             opened,
@@ -95,17 +103,20 @@ def audit(
             progress=progress,
         )
     else:
-        from labelaudit.auditing.partitions import accumulate_on
+        from labelaudit.auditing.partitions import ClusterPass
 
-        states, evidence = accumulate_on(
-            client, opened, kinds, uses, columns=columns, split=split, epochs=read, skip_nan=skip_nan
+        on_cluster = ClusterPass(
+            client, opened, kinds, uses, columns=order, split=split, epochs=read, skip_nan=skip_nan
         )
+        states, evidence = on_cluster.fetch(shown)
     assert isinstance(evidence, Evidence)
-    statistics = tabulate(opened, _released(states), split=split, only=columns)
+    statistics = tabulate(opened, _released(states), split=split, only=shown)
     verdict = judge(*evidence.averages(), table.labels, expected_error_rate=expected_error_rate, threshold=threshold)
     del evidence
     conventions = statistics.attrs["conventions"]
-    samples = samples_table(opened, split, verdict, statistics, analyzers or ())
+    samples = samples_table(opened, split, verdict, statistics, shown)
+    if parts is not None and on_cluster is not None:
+        on_cluster.write(parts.url, samples, order)
     return Audit(
         samples,
         matrix_table(opened, verdict.noise_matrix),
@@ -130,6 +141,15 @@ def _check_options(expected_error_rate: float | None, threshold: float | None) -
         raise LabelAuditError("expected_error_rate and threshold both set the cut; pass one of them")
 
 
+def _new_folder(partitions: PathLike, client: Any) -> Folder:
+    folder = open_folder(os.path.abspath(partitions) if "://" not in os.fspath(partitions) else partitions)
+    if client is None:
+        raise LabelAuditError("partitions= is written by the workers of a Dask cluster; pass client= with it")
+    if folder.names():
+        raise LabelAuditError(f"{folder.url} already holds files ({folder.names()[0]}); name a new folder")
+    return folder
+
+
 def _chosen(analyzers: Sequence[str] | None) -> list[type[Accumulator]]:
     """Return the accumulators of the default table, and those that further statistics need."""
     by_column = {column: kind for kind in (*DEFAULT, *ON_REQUEST) for column in kind.columns}
@@ -150,7 +170,7 @@ def _summary(
     worst = of_class[of_class["sum"] > 0].sort_values(["share", "sum"], ascending=False, kind="stable").head(5)
     pairs = flagged.groupby(["given_label", "suggested_label"], observed=True).size()
     pairs = pairs.sort_values(ascending=False, kind="stable").head(5)
-    early = [epoch for (_, epoch), use in uses.items() if use.early]
+    early = [epoch for (run, epoch), use in uses.items() if use.early and run < len(history.trained)]
     notes = list(verdict.notes)
     length = sum(run.manifest.n_samples.get(split or "train") or 0 for run in history.runs_read[:1])
     if length > len(table):
@@ -162,7 +182,7 @@ def _summary(
         n_samples=len(table),
         n_epochs=history.n_epochs,
         n_classes=history.n_classes,
-        n_runs=len(history.runs_read),
+        n_runs=len(history.trained),
         n_flagged=int(verdict.flagged.sum()),
         estimated_errors=verdict.estimated_errors,
         estimated_error_rate=verdict.estimated_errors / len(table),
@@ -194,7 +214,8 @@ def _info(
     import labelaudit
 
     return {
-        "history": [run.url for run in history.runs_read],
+        "history": [run.url for run in history.trained],
+        "held_out": history.held_out,
         "split": split or history.splits[0],
         "labelaudit": labelaudit.__version__,
         "expected_error_rate": expected_error_rate,

@@ -1,26 +1,27 @@
-"""The writer under every adapter: rows in, one file per epoch out."""
+"""The writer of score histories: scores and labels in, one file per epoch out."""
 
 from __future__ import annotations
 
-import datetime
 import os
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from labelaudit.errors import LabelAuditError
-from labelaudit.history import arrow_file, encode, layout, manifest, rows, samples, saved_part
-from labelaudit.history.folder import Folder, open_folder
-from labelaudit.history.layout import EpochFile
+from labelaudit.history import encode, manifest, rows, samples
+from labelaudit.history.epoch_writer import EpochWriter
 from labelaudit.history.samples import Samples
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 Array = npt.NDArray[Any]
+TASK = "classification"
 
 
-class Recorder:
+class Recorder(EpochWriter):
     """Records what a model predicts, epoch by epoch, into a history on disk. Needs only NumPy.
 
     Args:
@@ -28,6 +29,8 @@ class Recorder:
         class_names: one name per class.
         sample_ids: the user's own id of every dataset position, (n,).
         n_samples: length of the dataset, or {split: length}; checked against an earlier run's.
+        held_out: splits beside "train" whose positions are in the same dataset: samples that this run leaves out of
+            training. ``sample_ids`` and ``planted`` hold for them too.
         keep: "scores" (whole vectors), "summary" (8 bytes per sample and epoch), or "auto": whole vectors
             up to 32 classes.
         scores_are: "logits", "probabilities", or "auto": read from the first rows.
@@ -67,6 +70,7 @@ class Recorder:
         class_names: Sequence[str] | None = None,
         sample_ids: Sequence[Any] | None = None,
         n_samples: int | Mapping[str, int | None] | None = None,
+        held_out: Sequence[str] = (),
         keep: str = "auto",
         scores_are: str = "auto",
         task: str = "classification",
@@ -83,60 +87,26 @@ class Recorder:
     ) -> None:
         rows.one_of("keep", keep, ("auto", "summary", "scores"))
         rows.one_of("scores_are", scores_are, ("auto", "logits", "probabilities"))
-        rows.one_of("task", task, ("classification",))
+        rows.one_of("task", task, (TASK,))
         rows.one_of("precision", precision, tuple(rows.PRECISIONS))
         rows.one_of("nan", nan, ("raise", "keep"))
-        self._folder: Folder = open_folder(path)
-        self._lengths = dict(n_samples) if isinstance(n_samples, Mapping) else {"train": n_samples}
         self._sample_ids = None if sample_ids is None else rows.unique_ids(sample_ids)
-        self._true_labels = None if planted is None else samples.true_labels_of(planted, self._lengths.get("train"))
-        self._class_names = None if class_names is None else [str(name) for name in class_names]
+        length = n_samples.get("train") if isinstance(n_samples, Mapping) else n_samples
+        self._true_labels = None if planted is None else samples.true_labels_of(planted, length)
+        self._class_names = None if class_names is None else rows.unique_names(class_names)
         self._keep, self._scores_are, self._precision = keep, scores_are, precision
-        self._task, self._every = task, every_n_epochs
-        self._writer, self._ignore, self._nan = writer, ignore_label, nan
-        self._open: dict[str, rows.OpenEpoch] = {}
-        self._known: dict[str, Samples] = {}
-        self._manifest: manifest.Manifest | None = None
-        self._manifest_written = False
-        self._to_remove: list[str] = []
-        self._n_parts = len(self._folder.folders("parts"))  # not 0: there is something to remove
-        self._check_what_is_there(overwrite, resume, start_epoch, segment)
-
-    def _check_what_is_there(self, overwrite: bool, resume: bool, start: int | None, segment: int | None) -> None:
-        url = self._folder.url
-        splits = self._folder.folders("epochs")
-        files = [f for split in splits for f in layout.list_files(self._folder, layout.epochs_folder(split))]
-        last = max(layout.current_files(files), default=-1)
-        newest = max((file.segment for file in files), default=-1)
-        self.segment = newest + 1 if segment is None else segment
-        self.next_epoch = last + 1 if start is None else start
-        if not files or overwrite:
-            self.next_epoch = start or 0
-            self._to_remove = layout.data_files(self._folder) if self._writer == 0 else []
-            return
-        self._manifest = manifest.read_manifest(self._folder)
-        if self._manifest.finished and not resume and not start:
-            raise LabelAuditError(
-                f"{url} already holds a finished history of {last + 1} epochs. To replace it pass "
-                "overwrite=True; to keep it name another folder, or resume training from its checkpoint"
-            )
-        for split, length in self._lengths.items():
-            before = self._manifest.n_samples.get(split)
-            if None not in (before, length) and before != length:
-                raise LabelAuditError(
-                    f"{url} was recorded on a {split} set of {before:,} samples, this one has {length:,}: "
-                    "positions would no longer mean the same samples. Name another folder or pass overwrite=True"
-                )
-        for split in splits:
-            self._known[split] = samples.read(self._folder, split)
-
-    @staticmethod
-    def next_segment(path: str | os.PathLike[str]) -> int:
-        """Return the number of the next start in a folder; parallel writers must share it."""
-        folder = open_folder(path)
-        splits = folder.folders("epochs")
-        files = [f for split in splits for f in layout.list_files(folder, layout.epochs_folder(split))]
-        return max((file.segment for file in files), default=-1) + 1
+        self._every, self._ignore, self._nan = every_n_epochs, ignore_label, nan
+        self._one_dataset = {"train", *held_out}
+        super().__init__(
+            path,
+            n_samples=n_samples,
+            task=task,
+            overwrite=overwrite,
+            resume=resume,
+            start_epoch=start_epoch,
+            writer=writer,
+            segment=segment,
+        )
 
     def record(self, ids: Any, scores: Any, labels: Any, *, split: str = "train") -> None:
         """Take a batch of predictions. A sample that comes twice in an epoch counts as it came last.
@@ -177,22 +147,18 @@ class Recorder:
             )
         small = n_classes <= encode.KEEP_SCORES_UP_TO
         positions = ids.dtype.kind in "iu" and any(self._lengths.values())
-        for name in self._to_remove:
-            self._folder.remove(name)
-        self._to_remove = []
-        self._manifest = manifest.Manifest(
-            task=self._task,
-            n_classes=n_classes,
-            class_names=self._class_names,
-            keep=("scores" if small else "summary") if self._keep == "auto" else self._keep,
-            precision=self._precision,
-            scores_are=kind,
-            keys="position" if positions else "id",
-            n_samples=self._lengths,
-            every_n_epochs=self._every,
-            created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        return self._begin(
+            manifest.Manifest(
+                task=TASK,
+                n_classes=n_classes,
+                class_names=self._class_names,
+                keep=("scores" if small else "summary") if self._keep == "auto" else self._keep,
+                precision=self._precision,
+                scores_are=kind,
+                keys="position" if positions else "id",
+                every_n_epochs=self._every,
+            )
         )
-        return self._manifest
 
     def _check_rows(self, ids: Array, logits: Array, labels: Array, facts: manifest.Manifest, split: str) -> None:
         outside = (labels < 0) | (labels >= facts.n_classes)
@@ -213,113 +179,19 @@ class Recorder:
             if beyond.any():
                 raise LabelAuditError(f"sample {ids[beyond][0]} is no position in a {split} set of {length:,} samples")
 
-    def end_epoch(self, epoch: int | None = None, *, split: str = "train", whole: bool = True) -> int:
-        """Write the epoch's file, whole or not at all, and return the epoch's number.
+    def _read_samples(self, split: str) -> Samples:
+        return samples.read(self._folder, split)
 
-        Nothing is written when no rows were recorded. `whole=False` says that training stopped within the epoch: what
-        `save_part` kept of it stays, for a run that is resumed from there.
+    def _known_rows(self, known: Samples, seen: Samples, split: str) -> npt.NDArray[np.bool_]:
+        return rows.known_rows(known, seen, split)
 
-        Raises:
-            LabelAuditError: a sample's label differs from the one recorded before.
-            OSError: the disk is full or may not be written; the rows are kept, call again to retry.
-        """
-        number = self.next_epoch if epoch is None else epoch
-        waiting = self._open.get(split)
-        if waiting is None or self._manifest is None:
-            return number
-        finished = waiting.finished()
-        if not self._manifest_written:
-            self._manifest = self._manifest.with_(finished=False)
-            self._manifest.write(self._folder)
-            self._manifest_written = True
-        file = EpochFile(number, self.segment, self._writer)
-        self._write_new_samples(finished, split, file)
-        header = {
-            "split": split,
-            "epoch": number,
-            "segment": self.segment,
-            "writer": self._writer,
-            "rows": len(finished.samples),
-            "presented": finished.presented,
-        }
-        data = arrow_file.encode(finished.arrow_columns(), header, compress=not finished.dense)
-        self._folder.write(f"{layout.epochs_folder(split)}/{file.name}", data)
-        self.discard_epoch(split=split)
-        if self._n_parts and whole:
-            saved_part.remove(self._folder, split, self._writer, up_to=number)
-        self.next_epoch = number + 1
-        return number
+    def _join_samples(self, known: Samples, fresh: Samples) -> Samples:
+        return samples.merge([known, fresh], self._folder.url)
 
-    def _write_new_samples(self, epoch: rows.FinishedEpoch, split: str, file: EpochFile) -> None:
-        seen = epoch.samples
-        known = self._known.get(split)
-        new = np.ones(len(seen), bool) if known is None else ~rows.known_rows(known, seen, split)
-        if not new.any():
-            return
-        new_rows = np.flatnonzero(new)
-        if seen.ids is not None:  # strings have no order of their own: the order of arrival is kept
-            new_rows = new_rows[np.argsort(epoch.arrival[new_rows])]
-        fresh = seen.take(new_rows)
-        if split == "train" and fresh.ids is None:
+    def _waiting_rows(self, part: pa.Table, presented: int) -> rows.OpenEpoch:
+        return rows.waiting_rows(part, presented)
+
+    def _complete(self, fresh: Samples, split: str) -> None:
+        if split in self._one_dataset and fresh.ids is None:
             fresh.ids = rows.by_position(self._sample_ids, fresh.keys, "sample_ids")
             fresh.true_labels = rows.by_position(self._true_labels, fresh.keys, "planted")
-        data = arrow_file.encode(fresh.columns(), {"split": split, "epoch": file.epoch}, compress=True)
-        self._folder.write(f"{layout.samples_folder(split)}/{file.name}", data)
-        self._known[split] = fresh if known is None else samples.merge([known, fresh], self._folder.url)
-
-    def save_part(self, epoch: int | None = None, *, split: str = "train") -> str | None:
-        """Keep the rows of the open epoch beside the history, for a run that is resumed in the middle of it.
-
-        Returns:
-            What to pass to `load_part`, the same for all parallel writers; None when no rows are waiting.
-
-        Raises:
-            OSError: the disk is full or may not be written.
-        """
-        waiting = self._open.get(split)
-        if waiting is None or self._manifest is None:
-            return None
-        name = saved_part.name_of(self.next_epoch if epoch is None else epoch, self.segment, self._n_parts)
-        saved_part.write(self._folder, split, name, self._writer, waiting.finished(), self._manifest)
-        self._n_parts += 1
-        return name
-
-    def load_part(self, name: str, *, split: str = "train") -> bool:
-        """Go on with the rows that `save_part` kept; they count as presented first.
-
-        Returns:
-            Whether the part is there: it goes when its epoch is finished.
-
-        Raises:
-            LabelAuditError: the part is damaged, or was recorded with other options.
-        """
-        try:
-            part, facts = saved_part.read(self._folder, split, name, self._writer, self._manifest)
-        except FileNotFoundError:
-            return False
-        self._manifest = self._manifest or facts
-        self._open[split] = part
-        self._n_parts += 1
-        return True
-
-    def discard_epoch(self, *, split: str = "train") -> None:
-        """Forget the rows of an epoch that will not be finished."""
-        self._open.pop(split, None)
-
-    def close(self, *, finished: bool = True) -> None:
-        """End the recording; ``finished`` says that the training came to its end.
-
-        Rows recorded since the last `end_epoch` are forgotten.
-        """
-        self._open.clear()
-        if self._manifest is not None and self._manifest_written and finished and self._writer == 0:
-            self._manifest = self._manifest.with_(finished=True)
-            self._manifest.write(self._folder)
-
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close(finished=kind is None)

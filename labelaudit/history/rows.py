@@ -13,7 +13,7 @@ import pyarrow as pa
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import encode
 from labelaudit.history.manifest import Manifest
-from labelaudit.history.samples import Samples, as_id_array, keys_of
+from labelaudit.history.samples import Samples, as_id_array, from_table, keys_of, numbers
 
 Array = npt.NDArray[Any]
 PRECISIONS: dict[str, type[np.floating[Any]]] = {"half": np.float16, "single": np.float32}
@@ -103,6 +103,18 @@ class OpenEpoch:
         )
 
 
+def waiting_rows(part: pa.Table, presented: int) -> OpenEpoch:
+    """Return the rows of a saved part, which stand for ``presented`` presentations."""
+    seen = from_table(part)
+    values = [column for column in part.column_names if column not in ("sample", "given_label", "sample_id")]
+    scores = [numbers(part[column]) for column in values if column.startswith("score_")]
+    columns = {"scores": np.stack(scores)} if scores else {column: numbers(part[column]) for column in values}
+    epoch = OpenEpoch([seen.keys], [seen.labels], [] if seen.ids is None else [seen.ids])
+    epoch.columns = {column: [chunk] for column, chunk in columns.items()}
+    epoch.presented_before = presented - len(seen)
+    return epoch
+
+
 def one_of(option: str, value: str, known: Sequence[str]) -> None:
     """Refuse an option's value that is not known."""
     if value not in known:
@@ -152,12 +164,33 @@ def integer_labels(labels: Array) -> Array:
 def unique_ids(ids: Sequence[Any]) -> Array:
     """Return the user's ids as an array, refusing one that is there twice."""
     array = as_id_array(ids)
+    if array.dtype.kind in "UO":
+        check_text(array.tolist(), "sample_ids")
     values, counts = np.unique(array, return_counts=True)
     if len(values) != len(array):
         raise LabelAuditError(
             f"sample_ids holds {values[counts > 1][0]!r} {counts.max()} times; every sample needs its own id"
         )
     return array
+
+
+def unique_names(names: Sequence[Any]) -> list[str]:
+    """Return class names as text, refusing one that two classes have."""
+    found = [str(name) for name in names]
+    twice = [name for at, name in enumerate(found) if name in found[:at]] if len(set(found)) < len(found) else []
+    if twice:
+        raise LabelAuditError(f"class_names holds {twice[0]!r} twice; every class needs its own name")
+    check_text(found, "class_names")
+    return found
+
+
+def check_text(values: Sequence[Any], option: str) -> None:
+    """Refuse text that no file can hold: half of a surrogate pair, as in names of files that are not UTF-8."""
+    try:
+        "".join(value for value in values if isinstance(value, str)).encode()
+    except UnicodeEncodeError as problem:
+        broken = problem.object[max(problem.start - 20, 0) : problem.end]
+        raise LabelAuditError(f"{option} holds {broken!r}, which is not valid Unicode; rename it") from None
 
 
 def by_position(values: Array | None, keys: Array, option: str) -> Array | None:

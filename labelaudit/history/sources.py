@@ -16,14 +16,14 @@ from labelaudit.history.folder import open_folder
 from labelaudit.history.foreign import is_foreign, open_foreign
 from labelaudit.history.history import History
 from labelaudit.history.manifest import Manifest
-from labelaudit.history.rows import integer_labels, one_of, unique_ids
-from labelaudit.history.runs import MemoryRun, Run, StoredRun
+from labelaudit.history.rows import integer_labels, one_of, unique_ids, unique_names
+from labelaudit.history.runs import HeldOutRun, MemoryRun, Run, StoredRun
 from labelaudit.history.samples import Samples, true_labels_of
 
 PathLike = str | os.PathLike[str]
 
 
-def open_history(path: PathLike | Sequence[PathLike]) -> History:
+def open_history(path: PathLike | Sequence[PathLike], *, held_out: str | None = None) -> History:
     """Open a history for reading.
 
     Args:
@@ -31,9 +31,13 @@ def open_history(path: PathLike | Sequence[PathLike]) -> History:
             and ``labels``, or a list of those: runs on the same samples and labels. Also what other tools wrote:
             a folder with dataset-cartography's ``dynamics_epoch_*.jsonl``, AUM's ``full_aum_records.csv``,
             InterpretDL's ``stats.pkl``; see `labelaudit.history.foreign.open_foreign`.
+        held_out: name of the split, such as "val", under which runs recorded samples of the same data set that they
+            left out of training. They are read beside the others, each as a run of its own that nobody memorised:
+            for cross-validated runs, where every sample is held out by some run and trained on by the others.
 
     Raises:
-        LabelAuditError: nothing readable is there; what was found is said.
+        LabelAuditError: nothing readable is there; what was found is said. Or a run trained on what it is said to
+            have held out.
     """
     paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
     if not paths:
@@ -49,7 +53,17 @@ def open_history(path: PathLike | Sequence[PathLike]) -> History:
             if not run.splits:
                 raise LabelAuditError(f"{run.url} holds no finished epoch yet; let training go on, or run it again")
             runs.append(run)
+    if held_out is not None:
+        runs += _held_out_runs(runs, held_out)
     return History(runs)
+
+
+def _held_out_runs(runs: Sequence[Run], split: str) -> list[Run]:
+    found: list[Run] = [HeldOutRun(run, split) for run in runs if isinstance(run, StoredRun) and split in run.splits]
+    if not found or split == "train":
+        names = sorted({name for run in runs for name in run.splits})
+        raise LabelAuditError(f"no run holds predictions under held_out={split!r}; recorded splits: {', '.join(names)}")
+    return found
 
 
 def history_from_arrays(
@@ -110,7 +124,7 @@ def history_from_arrays(
         logits.append(encode.as_logits(epoch, kind))
     true = None if planted is None else true_labels_of(planted, n)
     table = Samples(np.arange(n, dtype=np.int64), given.astype(np.int32), ids, true)
-    names = None if class_names is None else [str(name) for name in class_names]
+    names = None if class_names is None else unique_names(class_names)
     facts = Manifest("classification", n_classes, names, "scores", "single", kind, "position", {"train": n})
     return History([MemoryRun(logits, table, facts.with_(finished=True))])
 
