@@ -20,6 +20,7 @@ from typing import Any
 
 import fashion_mnist
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 from sklearn.metrics import pairwise_distances
@@ -110,6 +111,16 @@ def same(found: set[Any], reference: set[Any]) -> str:
     return f"{hits / max(len(found), 1):.4f} | {hits / max(len(reference), 1):.4f}"
 
 
+def line(name: str, found: set[Any], reference: set[Any]) -> None:
+    """Print a row of the table."""
+    print(f"| {name} | {len(found):,} | {same(found, reference)} | |")
+
+
+def pairs_in(table: pd.DataFrame) -> set[tuple[int, int]]:
+    """Return the pairs of a table."""
+    return set(zip(table["sample_id"].tolist(), table["other_id"].tolist(), strict=True))
+
+
 def against_reference(e: Embeddings, original: np.ndarray, kind: np.ndarray) -> float:
     """Print what is found, and return the threshold that the planted copies were sought with."""
     n = len(e)
@@ -123,28 +134,20 @@ def against_reference(e: Embeddings, original: np.ndarray, kind: np.ndarray) -> 
     started = time.perf_counter()
     table = e.near_duplicates(threshold)
     seconds = time.perf_counter() - started
-    found = set(zip(table["sample_id"].tolist(), table["other_id"].tolist(), strict=True))
+    found = pairs_in(table)
     print(f"\n{n:,} pictures, {len(pairs):,} of them planted copies; threshold {threshold:.2g} (cosine)\n")
     print("| what | found | precision | recall | seconds |\n|---|---|---|---|---|")
     print(f"| all pairs, against all distances | {len(found):,} | {same(found, reference)} | {seconds:.2f} |")
-    conflicts = e.label_conflicts(threshold)
     assert e.labels is not None
-    of_conflicts = {(i, j) for i, j in reference if e.labels[i] != e.labels[j]}
-    found_conflicts = set(zip(conflicts["sample_id"].tolist(), conflicts["other_id"].tolist(), strict=True))
-    print(
-        f"| label conflicts, against all distances | {len(found_conflicts):,} | {same(found_conflicts, of_conflicts)} | |"
-    )
-    true_conflicts = {(i, j) for i, j in pairs if e.labels[i] != e.labels[j]}
-    print(
-        f"| label conflicts, against those planted | {len(found_conflicts):,} | {same(found_conflicts, true_conflicts)} | |"
-    )
-    exact = e.exact_duplicates()
-    of_exact = {(at, copy) for at, copy in pairs if kind[copy] == "exact"}
-    in_exact = set(zip(exact["sample_id"].tolist(), exact["other_id"].tolist(), strict=True))
-    print(f"| exact copies, against those planted | {len(in_exact):,} | {same(in_exact, of_exact)} | |")
+    y = e.labels
+    conflicts = pairs_in(e.label_conflicts(threshold))
+    line("label conflicts, against all distances", conflicts, {(i, j) for i, j in reference if y[i] != y[j]})
+    line("label conflicts, against those planted", conflicts, {(i, j) for i, j in pairs if y[i] != y[j]})
+    exact = {(at, copy) for at, copy in pairs if kind[copy] == "exact"}
+    line("exact copies, against those planted", pairs_in(e.exact_duplicates()), exact)
     s = e.similarity().find_duplicates(fraction=len(pairs) / n)
     dropped = set(s.duplicate_ids.tolist())
-    print(f"| the planted number of duplicates | {len(dropped):,} | {same(dropped, {copy for _, copy in pairs})} | |")
+    line("the planted number of duplicates", dropped, {copy for _, copy in pairs})
     for name in KINDS:
         of_kind = {copy for _, copy in pairs if kind[copy] == name}
         print(f"| of which {name} | {len(dropped & of_kind):,} | | {len(dropped & of_kind) / len(of_kind):.4f} | |")
@@ -154,7 +157,7 @@ def against_reference(e: Embeddings, original: np.ndarray, kind: np.ndarray) -> 
             kept[i + 1 :] &= all_distances[i, i + 1 :] > threshold
     rule = set(np.flatnonzero(~kept).tolist())
     by_us = set(e.similarity().find_duplicates(threshold=threshold).duplicate_ids.tolist())
-    print(f"| find_duplicates, against the rule written out | {len(by_us):,} | {same(by_us, rule)} | |")
+    line("find_duplicates, against the rule written out", by_us, rule)
     return threshold
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelaudit.embedding.checks import checked_column, checked_ids, checked_vectors, coded_labels
+from labelaudit.embedding.label_votes import VOTERS, LabelVotes
 from labelaudit.errors import LabelAuditError
 
 if TYPE_CHECKING:
@@ -292,6 +293,28 @@ class Embeddings:
         from labelaudit.embedding.visualization import visualize
 
         return visualize(self, method, seed, parameters)
+
+    def label_votes(self, k: int = VOTERS, *, metric: str = "cosine") -> LabelVotes:
+        """Return what the labels of each sample's k nearest neighbours say; its own label does not vote.
+
+        Args:
+            k: number of neighbours.
+            metric: "cosine" or "euclidean".
+
+        Returns:
+            An object with ``probabilities()``, p(label | neighbours) (n, K); ``share(self.labels)``, the share of
+            votes for the given label (**low is suspicious**); and ``conflict``, see
+            `labelaudit.embedding.label_votes.LabelVotes`.
+
+        Raises:
+            LabelAuditError: the embeddings have no labels.
+        """
+        if self.labels is None:
+            raise LabelAuditError(
+                "these embeddings have no labels that could vote. Type: Embeddings.from_arrays(X, labels=labels)"
+            )
+        n_classes = len(self.class_names or ()) or int(self.labels.max(initial=0)) + 1
+        return LabelVotes.of(self.neighbors(k, metric=metric), self.labels, n_classes)
 
     def exact_duplicates(self) -> pd.DataFrame:
         """Return every pair (first, later) of samples with equal vectors; see `labelaudit.embedding.duplicates`."""
