@@ -99,8 +99,9 @@ class Embeddings(Vectors):
         Args:
             model: a ``torch.nn.Module``. It is put into evaluation mode and back.
             dataloader: yields inputs, or (inputs, labels), in the order of ``sample_ids``: not shuffled.
-            layer: name of the submodule whose output is kept, averaged over all but the first two dimensions; "auto"
-                is the input of the last linear layer, or the model's own output where it has none.
+            layer: name of the submodule whose output is kept; "auto" is the input of the linear layer that gives the
+                scores, or the model's own output where it has none. Features of tokens (n, tokens, d) are averaged
+                over the tokens, those of images (n, d, height, width) over the places.
             patches: boxes to crop, one vector each, instead of whole images: a frame with columns image_id, x, y, w, h
                 (pixels of the image as the dataloader gives it, origin at the top left) and, if there is one,
                 category. Every crop is resized to the size of the image. Ids of the result are the frame's index.
