@@ -77,7 +77,7 @@ def test_analysis_speed_on_few_rows() -> None:
 
 def test_neighbours_of_few_vectors() -> None:
     printed = run("neighbours.py", "--exact", "--samples", "2000")
-    row = re.search(r"\| labelaudit, exact \| 2,000 x 512 \| search ([\d.]+) \| 1\.0000 \|", printed)
+    row = re.search(r"\| labelaudit, exact \| 2,000 x 512 \| search ([\d.]+), CPU [\d.]+ \| 1\.0000 \|", printed)
     assert row is not None
     assert float(row[1]) < 20
 
