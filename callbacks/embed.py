@@ -76,9 +76,9 @@ class FeatureTap:
     """Runs a model and returns what one of its layers says; a context manager that leaves no hook behind.
 
     Args:
-        model: a module.
-        layer: name of a submodule whose output is wanted, or "auto": the input of the last linear layer, else the
-            model's own output.
+        model: a module, or any function of a batch.
+        layer: name of a submodule whose output is wanted, or "auto": the input of the linear layer that gives the
+            model's output, else of the linear layer that ran last, else the output itself.
 
     Raises:
         LabelAuditError: there is no such submodule.
@@ -86,40 +86,34 @@ class FeatureTap:
 
     def __init__(self, model: Any, layer: str) -> None:
         self.model, self.layer = model, layer
-        self._caught: Any = None
-        self._hook: Any = None
+        self._ran: dict[nn.Module, tuple[Any, Any]] = {}  # input and output of the watched modules, the last one last
+        self._hooks: list[Any] = []
         modules = dict(model.named_modules()) if isinstance(model, nn.Module) else {}
         if layer == "auto":
-            linear = [module for module in modules.values() if isinstance(module, nn.Linear)]
-            self._tapped = linear[-1] if linear else None
+            self._watched = [module for module in modules.values() if isinstance(module, nn.Linear)]
         elif layer in modules:
-            self._tapped = modules[layer]
+            self._watched = [modules[layer]]
         else:
             names = ", ".join(name for name in list(modules)[1:12]) or "none"
             raise LabelAuditError(f"the model has no layer {layer!r}; some of its layers: {names}")
 
     def __enter__(self) -> FeatureTap:
-        if self._tapped is not None and self.layer == "auto":
-            self._hook = self._tapped.register_forward_pre_hook(self._catch_input)
-        elif self._tapped is not None:
-            self._hook = self._tapped.register_forward_hook(self._catch_output)
+        self._hooks = [module.register_forward_hook(self._catch) for module in self._watched]
         return self
 
     def __exit__(self, *problem: object) -> None:
-        if self._hook is not None:
-            self._hook.remove()
+        for hook in self._hooks:
+            hook.remove()
 
-    def _catch_input(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        self._caught = inputs[0]
-
-    def _catch_output(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        self._caught = output
+    def _catch(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        self._ran.pop(module, None)
+        self._ran[module] = (inputs[0] if inputs else None, output)
 
     def features(self, inputs: Any) -> Array:
         """Return the features of a batch, (b, d) single precision."""
-        self._caught = None
+        self._ran.clear()
         output = self.model(**inputs) if isinstance(inputs, Mapping) else self.model(inputs)
-        found = output if self._tapped is None else self._caught
+        found = self._chosen(output)
         if isinstance(found, (tuple, list)):
             found = found[0]
         if not isinstance(found, Tensor):
@@ -127,6 +121,18 @@ class FeatureTap:
                 f"layer {self.layer!r} gave {type(found).__name__}, no tensor of features; name a layer that gives one"
             )
         return _flat(found, _length(inputs)).float().cpu().numpy()
+
+    def _chosen(self, output: Any) -> Any:
+        if not self._watched:
+            return output
+        if not self._ran:
+            raise LabelAuditError(f"layer {self.layer!r} did not run; name a layer that the model calls")
+        if self.layer != "auto":
+            return next(iter(self._ran.values()))[1]
+        given = list(output.values()) if isinstance(output, Mapping) else output
+        finals = given if isinstance(given, (tuple, list)) else [given]
+        ends = [taken for taken, gave in self._ran.values() if any(gave is one for one in finals)]
+        return (ends or [taken for taken, _ in self._ran.values()])[-1]
 
 
 def _flat(features: Tensor, n: int) -> Tensor:

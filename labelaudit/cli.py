@@ -67,6 +67,9 @@ def _add_audit(commands: Any) -> None:
     sub.add_argument(
         "--images", metavar="DIR", help="folder that the sample ids are files in, or an .npy array of images"
     )
+    sub.add_argument(
+        "--embeddings", action="store_true", help="let recorded embeddings have a say: the labels of look-alikes"
+    )
     sub.add_argument("--key", metavar="NAME", help="keep the audit with the run under this name: labelaudit runs RUN")
     sub.add_argument("--top", type=int, default=10, metavar="N", help="print this many samples (default 10)")
     sub.add_argument("--split", help='which split to audit (default "train")')
@@ -138,6 +141,7 @@ def _audit(arguments: argparse.Namespace) -> int:
             client=client,
             partitions=arguments.partitions,
             key=arguments.key,
+            embeddings=history.embeddings(arguments.split) if arguments.embeddings else None,
         )
     if arguments.out:
         found.save(arguments.out)

@@ -88,7 +88,7 @@ class Space:
         values, reach = self.block(rows, columns), self.to_fast(threshold)
         margin = self.margin(rows, self.longest)[:, None]
         near = values <= reach + margin
-        i, j = np.nonzero(near & (values > reach - margin))
+        i, j = np.divmod(np.flatnonzero(near & (values > reach - margin)), near.shape[1])
         if len(i) > UNSURE * sum(near.shape) and self.dtype == np.float32:
             return self.in_double.within(rows, columns, threshold)
         near[i, j] = self.pairs(rows[i], columns[j]) <= threshold

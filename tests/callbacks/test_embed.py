@@ -53,7 +53,7 @@ def test_auto_is_the_input_of_the_last_linear_layer() -> None:
     assert NET.training
     assert not NET.body[1].training
     assert all(torch.equal(before[name], value) for name, value in NET.state_dict().items())
-    assert not NET.head._forward_pre_hooks
+    assert not NET.head._forward_hooks
     np.testing.assert_allclose(found.vectors, expected(), rtol=1e-6)
     assert found.labels is not None
     assert found.labels.tolist() == LABELS.tolist()
@@ -83,6 +83,25 @@ def test_tokens_are_averaged_and_batches_may_be_dictionaries() -> None:
     np.testing.assert_allclose(found.vectors, model.tokens(ids).mean(dim=1).detach().numpy(), rtol=1e-5)
     assert found.labels is not None
     assert found.labels.tolist() == [0, 1, 0, 1, 1, 1]
+
+
+def test_auto_finds_the_layer_that_gives_the_scores() -> None:
+    class TwoHeads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scores, self.first, self.spare, self.never = (nn.Linear(4, 4) for _ in range(4))
+
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            hidden = self.first(x)
+            found = {"logits": self.scores(hidden)}
+            self.spare(2 * hidden)
+            return found
+
+    model, x = TwoHeads(), torch.rand(5, 4)
+    found = Embeddings.from_model(model, [x])
+    np.testing.assert_allclose(found.vectors, model.first(x).detach().numpy(), rtol=1e-6)
+    with pytest.raises(LabelAuditError, match="layer 'never' did not run"):
+        Embeddings.from_model(model, [x], layer="never")
 
 
 def test_a_model_without_linear_layers_gives_its_output() -> None:

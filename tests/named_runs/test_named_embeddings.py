@@ -10,6 +10,7 @@ import pytest
 
 import labelaudit
 from labelaudit import LabelAuditError, Recorder, open_history
+from labelaudit.cli import main
 
 N, K, D = 60, 3, 5
 LABELS = np.arange(N) % K
@@ -103,3 +104,13 @@ def test_what_cannot_be_written_is_said(history: labelaudit.History) -> None:
         assert len(history.visualize("pca")) == N
     with pytest.raises(OSError, match="runs"):
         history.visualize("pca", key="mine")
+
+
+def test_recorded_embeddings_are_a_second_witness(history: labelaudit.History, capsys: Any) -> None:
+    found = labelaudit.audit(history, embeddings=history.embeddings(), key="both")
+    assert found.samples["neighbor_agreement"].between(0, 1).all()
+    assert history.runs.info("both").parameters["embeddings"] == {"split": "train", "epoch": 1, "run": 0}
+    assert main(["audit", history.path, "--embeddings", "--json", "--key", "again"]) == 0
+    again = history.runs.load("again")
+    assert again.samples["label_quality"].tolist() == found.samples["label_quality"].tolist()
+    assert "no train embeddings" not in capsys.readouterr().err
