@@ -1,14 +1,8 @@
-"""Audits, visualizations and indexes of a history, each under a key of its own.
-
-A named run is a record, ``runs/<key>.json``, that names a folder below ``runs/data`` and every file in it. The files
-are written first and the record last, in one step: a run is there whole or not at all. Renaming writes a new record,
-and overwriting makes a new folder, so a reader never sees half of either.
-"""
+"""Audits, visualizations and indexes of a history, each under a key of its own."""
 
 from __future__ import annotations
 
 import datetime
-import uuid
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -17,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from labelaudit.errors import LabelAuditError
-from labelaudit.history.folder import Folder, open_folder
+from labelaudit.history.folder import open_folder
 from labelaudit.history.runs import StoredRun
 from labelaudit.history.samples import as_id_array
-from labelaudit.named_runs.files import described, problems
-from labelaudit.named_runs.keys import checked_key, free_key
+from labelaudit.named_runs.files import described
+from labelaudit.named_runs.keys import free_key
 from labelaudit.named_runs.kinds import KINDS, kind_of
-from labelaudit.named_runs.record import Record, RunInfo, read_record
+from labelaudit.named_runs.record import Record, RunInfo
+from labelaudit.named_runs.shelf import DamagedError, Shelf
 from labelaudit.named_runs.source import Source, changes, source_of
 from labelaudit.named_runs.view import read_view, write_view
 
@@ -31,8 +26,6 @@ if TYPE_CHECKING:
     from labelaudit.history import History
 
 Lines = list[str]  # `list` is a method below
-
-_ROOM = "runs"
 
 
 class NamedRuns:
@@ -60,7 +53,7 @@ class NamedRuns:
     def __init__(self, history: History) -> None:
         self._history = history
         first = history.runs_read[0]
-        self._folder: Folder | None = first.folder if isinstance(first, StoredRun) else None
+        self._shelf = Shelf(history.path, first.folder if isinstance(first, StoredRun) else None)
 
     def __repr__(self) -> str:
         return f"NamedRuns({self._history.path!r}: {', '.join(self.list()) or 'none'})"
@@ -76,9 +69,8 @@ class NamedRuns:
 
     def list(self, kind: str | None = None) -> Lines:
         """Return the keys, sorted; of one kind ("audit", "visualization", "similarity") if it is named."""
-        names = [] if self._folder is None else self._folder.names(_ROOM)
-        keys = sorted(name.removesuffix(".json") for name in names if name.endswith(".json") and name[0] != ".")
-        return keys if kind is None else [key for key in keys if self._kind(key) == kind]
+        keys = self._shelf.keys()
+        return keys if kind is None else [key for key in keys if self._shelf.kind(key) == kind]
 
     def info(self, key: str) -> RunInfo:
         """Return what is known of a named run, with every file of it read and checked; damage is said, not raised.
@@ -87,8 +79,8 @@ class NamedRuns:
             LabelAuditError: there is no run of that name.
         """
         try:
-            record = self._record(key)
-        except _DamagedError as problem:
+            record = self._shelf.record(key)
+        except DamagedError as problem:
             return RunInfo(key, problems=[str(problem)])
         return RunInfo(
             key=key,
@@ -99,9 +91,9 @@ class NamedRuns:
             split=record.split,
             n_samples=record.n_samples,
             of_samples=record.of_samples,
-            path=self._place(record),
+            path=self._shelf.place(record.data),
             n_bytes=sum(facts["bytes"] for facts in record.files.values()),
-            problems=self._problems(record),
+            problems=self._shelf.problems(record),
             notes=changes(record.source, self._source(record.split)),
         )
 
@@ -111,14 +103,14 @@ class NamedRuns:
         Raises:
             LabelAuditError: there is no run of that name, or a file of it is missing or damaged.
         """
-        record = self._whole(key)
+        record = self._shelf.whole(key)
         if record.kind not in KINDS:
             raise LabelAuditError(f"{key!r} is of kind {record.kind!r}, which this labelaudit does not know")
-        return KINDS[record.kind].load(self._place(record), self._history)
+        return KINDS[record.kind].load(self._shelf.place(record.data), self._history)
 
     def view(self, key: str) -> npt.NDArray[Any]:
         """Return the ids (n,) of the samples that a run was computed on; errors as of `load`."""
-        return read_view(open_folder(self._place(self._whole(key))))
+        return read_view(open_folder(self._shelf.place(self._shelf.whole(key).data)))
 
     load_view = view
 
@@ -139,11 +131,11 @@ class NamedRuns:
         """
         self.check_free(key, overwrite=overwrite)
         kind = kind_of(result)
-        how, folder = KINDS[kind], self._stored()
+        how = KINDS[kind]
         ids = as_id_array(how.sample_ids(result).tolist())
         split = self._split_of(result, parameters or {})
-        data = uuid.uuid4().hex[:12]
-        place = f"{folder.url}/{_ROOM}/data/{data}"
+        data = self._shelf.new_data()
+        place = self._shelf.place(data)
         how.save(result, place)
         below = open_folder(place)
         write_view(below, ids, split)
@@ -159,13 +151,7 @@ class NamedRuns:
             of_samples=len(self._history.table(split)),
             source=self._source(split),
         )
-        before = self._readable(key) if overwrite else None
-        if overwrite:
-            folder.write(_name(key), record.to_bytes())
-        else:
-            self._create(key, record)
-        if before is not None:
-            self._remove_data(before)
+        self._shelf.put(key, record, overwrite=overwrite)
         return self.info(key)
 
     def keep(
@@ -186,10 +172,7 @@ class NamedRuns:
         Raises:
             LabelAuditError: there is no run of the old name, or there is one of the new.
         """
-        record = self._record(old)
-        self.check_free(new)
-        self._create(new, record)
-        self._stored().remove(_name(old))
+        self._shelf.rename(old, new)
 
     def delete(self, key: str) -> None:
         """Remove a run: its record and the files that it names, nothing else.
@@ -197,71 +180,21 @@ class NamedRuns:
         Raises:
             LabelAuditError: there is no run of that name, or its record is damaged, so that what it wrote is unknown.
         """
-        record = self._record(key)
-        self._stored().remove(_name(key))
-        self._remove_data(record)
+        self._shelf.delete(key)
 
     def check_free(self, key: str, *, overwrite: bool = False) -> None:
         """Raise a LabelAuditError if a result can't be kept under this key."""
-        checked_key(key)
-        self._stored()
-        if not overwrite and key in self.list():
-            raise LabelAuditError(
-                f"{self._history.path} has a run {key!r} already ({self._kind(key) or 'damaged'}). Name another key, "
-                "or pass overwrite=True"
-            )
+        self._shelf.check_free(key, overwrite=overwrite)
 
     def find(self, kind: str, parameters: dict[str, Any]) -> str | None:
         """Return the key of a run of this kind, made of the history as it is now with these parameters; or None."""
         for key in self.list():
-            record = self._readable(key)
+            record = self._shelf.readable(key)
             if record is None or (record.kind, record.parameters) != (kind, _plain(parameters)):
                 continue
-            if record.source == self._source(record.split) and not self._problems(record):
+            if record.source == self._source(record.split) and not self._shelf.problems(record):
                 return key
         return None
-
-    def _stored(self) -> Folder:
-        if self._folder is None:
-            raise LabelAuditError(
-                f"{self._history.path}: only a history in a folder keeps results. Record with labelaudit.Recorder, or "
-                "leave key= out"
-            )
-        return self._folder
-
-    def _record(self, key: str) -> Record:
-        keys = self.list()
-        if key not in keys:
-            known = f"there are {', '.join(keys)}" if keys else "there are none"
-            raise LabelAuditError(f"{self._history.path} has no run {key!r}; {known}")
-        folder = self._stored()
-        try:
-            return read_record(bytes(folder.read(_name(key))), f"{folder.url}/{_name(key)}")
-        except LabelAuditError as problem:
-            raise _DamagedError(*problem.args) from None
-
-    def _readable(self, key: str) -> Record | None:
-        try:
-            return self._record(key)
-        except LabelAuditError:
-            return None
-
-    def _kind(self, key: str) -> str | None:
-        record = self._readable(key)
-        return None if record is None else record.kind
-
-    def _whole(self, key: str) -> Record:
-        record = self._record(key)
-        problems = self._problems(record)
-        if problems:
-            raise LabelAuditError(f"{problems[0]}. Delete the run {key!r} and make it again")
-        return record
-
-    def _place(self, record: Record) -> str:
-        return f"{self._stored().url}/{_ROOM}/data/{record.data}"
-
-    def _problems(self, record: Record) -> Lines:
-        return problems(open_folder(self._place(record)), record.files)
 
     def _source(self, split: str) -> Source:
         return source_of(self._history, split)
@@ -269,30 +202,6 @@ class NamedRuns:
     def _split_of(self, result: Any, parameters: dict[str, Any]) -> str:
         said = (getattr(result, "info", None) or {}).get("split") or parameters.get("split")
         return str(said or self._history.splits[0])
-
-    def _create(self, key: str, record: Record) -> None:
-        try:
-            self._stored().create(_name(key), record.to_bytes())
-        except FileExistsError:  # another process was quicker
-            raise LabelAuditError(f"{self._history.path} has a run {key!r} already; name another key") from None
-
-    def _remove_data(self, record: Record) -> None:
-        """Remove the files of a run, unless a renaming that was stopped half way left another record of them."""
-        others = (self._readable(key) for key in self.list())
-        if any(other is not None and other.data == record.data for other in others):
-            return
-        below = open_folder(self._place(record))
-        for name in record.files:
-            below.remove(name)
-        self._stored().remove_folder(f"{_ROOM}/data/{record.data}")
-
-
-class _DamagedError(LabelAuditError):
-    """A record cannot be read."""
-
-
-def _name(key: str) -> str:
-    return f"{_ROOM}/{key}.json"
 
 
 def _plain(parameters: dict[str, Any]) -> dict[str, Any]:
