@@ -82,7 +82,7 @@ class PredictionRecorder(Callback):
         precision: str = "half",
         ignore_label: int | None = -100,
         embeddings: str | None = None,
-        embedding_epochs: str | int | list[int] = "last",
+        embedding_epochs: int | list[int] | str = "last",
     ) -> None:
         super().__init__()
         splits = (splits,) if isinstance(splits, str) else tuple(splits)

@@ -67,7 +67,7 @@ class TorchRecorder:
         on_error: str = "raise",
         max_pending_mib: float = 64,
         embeddings: str | None = None,
-        embedding_epochs: str | int | list[int] = "last",
+        embedding_epochs: int | list[int] | str = "last",
         **options: Any,
     ) -> None:
         self.path = path

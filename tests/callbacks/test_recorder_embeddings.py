@@ -341,3 +341,14 @@ def test_two_processes(tmp_path: Path) -> None:
     seen = {int(i): np.array(row) for rank in reversed(found) for i, row in rank[0].items()}
     assert sorted(place.name[:6] for place in (tmp_path / "run" / "embeddings" / "train").iterdir()) == ["e00002"] * 2
     assert_kept(path, {2: seen})
+
+
+@pytest.mark.parametrize(("said", "epochs"), [("5", 5), ("[1, 2]", [1, 2]), ("last", "last")])
+def test_the_options_from_a_command_line(said: str, epochs: Any) -> None:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(PredictionRecorder)
+    options = parser.parse_args(["--path=runs/x", "--embeddings=auto", f"--embedding_epochs={said}"])
+    assert options.embedding_epochs == epochs
+    assert options.embeddings == "auto"
