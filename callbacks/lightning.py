@@ -10,12 +10,14 @@ from typing import Any
 from torch import Tensor
 
 from labelaudit.callbacks.background import BackgroundRecorder, report_error
+from labelaudit.callbacks.captured_embeddings import CapturedEmbeddings
 from labelaudit.callbacks.captured_scores import CapturedScores
 from labelaudit.callbacks.given_labels import check_labels
 from labelaudit.callbacks.lightning_base import Callback, one_of, refuse_dataloader_iter
 from labelaudit.callbacks.trainer_ids import TrainerIds
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import Recorder
+from labelaudit.history.embedding_writer import checked_choice, wanted
 
 __all__ = ["PredictionRecorder"]
 
@@ -50,6 +52,9 @@ class PredictionRecorder(Callback):
         subset_ids: ids in a `Subset` are positions in it ("position") or in the dataset under it ("underlying").
         precision: "half" or "single", of the stored numbers.
         ignore_label: rows with this label are not recorded; the default of `cross_entropy`.
+        embeddings: keep every sample's feature vector as well: the name of a submodule whose output it is, or "auto",
+            the input of the last linear layer.
+        embedding_epochs: of which epochs: "last" (each replaces the one before), n (epochs 0, n, 2n, ...) or a list.
 
     Raises:
         LabelAuditError: for unknown options; in the first batch if ids, scores or labels can't be found.
@@ -76,6 +81,8 @@ class PredictionRecorder(Callback):
         subset_ids: str = "position",
         precision: str = "half",
         ignore_label: int | None = -100,
+        embeddings: str | None = None,
+        embedding_epochs: int | list[int] | str = "last",
     ) -> None:
         super().__init__()
         splits = (splits,) if isinstance(splits, str) else tuple(splits)
@@ -106,10 +113,13 @@ class PredictionRecorder(Callback):
             "every_n_epochs": every_n_epochs,
             "nan": "keep",
             "ignore_label": ignore_label,
+            "embedding_epochs": checked_choice(embedding_epochs),
         }
         self._overwrite = overwrite
         self._ids = TrainerIds(id_key=id_key, unwind_subsets=subset_ids == "underlying")
         self._captured = CapturedScores(scores, labels)
+        self._embeddings = None if embeddings is None else CapturedEmbeddings(embeddings)
+        self._embedding_epochs = embedding_epochs
         self._labels = labels
         self._writer: BackgroundRecorder | None = None
         self._open: dict[str, int] = {}  # split -> epoch whose rows are being recorded
@@ -128,6 +138,8 @@ class PredictionRecorder(Callback):
         """Watch the module, before anything of it is compiled."""
         if not trainer.fast_dev_run:
             self._captured.attach(pl_module)
+            if self._embeddings is not None:
+                self._embeddings.attach(pl_module)
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Open the history."""
@@ -141,6 +153,8 @@ class PredictionRecorder(Callback):
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Mark the history finished."""
+        if self._embeddings is not None and self._writer is not None:
+            trainer.strategy.barrier("labelaudit")  # all have their last embeddings: those before can go
         self._close(finished=True)
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
@@ -185,6 +199,8 @@ class PredictionRecorder(Callback):
         """What is computed from here on is not the step's."""
         if pl_module.automatic_optimization:
             self._captured.end_step()
+            if self._embeddings is not None and self._embeddings.armed:
+                self._embeddings.end_step()
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Hand over the step's scores."""
@@ -224,6 +240,7 @@ class PredictionRecorder(Callback):
             n_samples=self._ids.lengths(),
             start_epoch=trainer.current_epoch if resumed else 0,
             writer=trainer.global_rank,
+            n_writers=trainer.world_size,
             segment=trainer.strategy.broadcast(Recorder.next_segment(self.path)),
             **self._options,
         )
@@ -261,6 +278,8 @@ class PredictionRecorder(Callback):
         if epoch % self._every_n_epochs == 0:
             self._open[split] = epoch
             self._captured.begin()
+            if self._embeddings is not None and wanted(self._embedding_epochs, epoch):
+                self._embeddings.begin()
 
     def _commit(self, split: str, outputs: Any, batch: Any) -> None:
         if self._writer is None or not self._captured.armed:
@@ -269,6 +288,8 @@ class PredictionRecorder(Callback):
         ids = self._ids.take()
         scores, labels = self._captured.take(outputs, batch, len(ids), lambda: self._ids.given_labels(ids, split))
         self._writer.add(ids, scores, labels, split=split)
+        if self._embeddings is not None and self._embeddings.armed:
+            self._writer.add_embeddings(ids, self._embeddings.take(scores, len(ids)), split=split)
 
     def _end_epoch(self, split: str, *, whole: bool = True) -> None:
         epoch = self._open.pop(split, None)
@@ -292,3 +313,5 @@ class PredictionRecorder(Callback):
     def _leave(self) -> None:
         self._ids.detach()
         self._captured.detach()
+        if self._embeddings is not None:
+            self._embeddings.detach()

@@ -15,6 +15,7 @@ from labelaudit.errors import LabelAuditError
 if TYPE_CHECKING:
     import labelaudit.analyzers as analyzers
     from labelaudit.auditing import Audit, Comparison, audit, compare, load_audit, plant_mistakes
+    from labelaudit.embedding import Embeddings, file_duplicates
     from labelaudit.history import History, Recorder, history_from_arrays, open_history
     from labelaudit.relabeling import Relabelled, relabel, undo_relabel
     from labelaudit.reviewing import DecisionLog, Review, load_decisions, review, write_decisions
@@ -25,6 +26,7 @@ __all__ = [
     "Audit",
     "Comparison",
     "DecisionLog",
+    "Embeddings",
     "History",
     "LabelAuditError",
     "Recorder",
@@ -34,6 +36,7 @@ __all__ = [
     "analyzers",
     "audit",
     "compare",
+    "file_duplicates",
     "history_from_arrays",
     "load_audit",
     "load_decisions",
@@ -50,12 +53,14 @@ _MODULE_OF = {
     "Audit": "labelaudit.auditing",
     "Comparison": "labelaudit.auditing",
     "DecisionLog": "labelaudit.reviewing",
+    "Embeddings": "labelaudit.embedding",
     "History": "labelaudit.history",
     "Recorder": "labelaudit.history",
     "Relabelled": "labelaudit.relabeling",
     "Review": "labelaudit.reviewing",
     "audit": "labelaudit.auditing",
     "compare": "labelaudit.auditing",
+    "file_duplicates": "labelaudit.embedding",
     "history_from_arrays": "labelaudit.history",
     "load_audit": "labelaudit.auditing",
     "load_decisions": "labelaudit.reviewing",
