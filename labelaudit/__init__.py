@@ -15,6 +15,8 @@ from labelaudit.errors import LabelAuditError
 if TYPE_CHECKING:
     import labelaudit.analyzers as analyzers
     from labelaudit.auditing import Audit, Comparison, audit, compare, load_audit, plant_mistakes
+    from labelaudit.fitting.config import FitConfig
+    from labelaudit.fitting.fitting import Fitted, fit
     from labelaudit.history import History, Recorder, history_from_arrays, open_history
     from labelaudit.relabeling import Relabelled, relabel, undo_relabel
     from labelaudit.reviewing import DecisionLog, Review, load_decisions, review, write_decisions
@@ -25,6 +27,8 @@ __all__ = [
     "Audit",
     "Comparison",
     "DecisionLog",
+    "FitConfig",
+    "Fitted",
     "History",
     "LabelAuditError",
     "Recorder",
@@ -34,6 +38,7 @@ __all__ = [
     "analyzers",
     "audit",
     "compare",
+    "fit",
     "history_from_arrays",
     "load_audit",
     "load_decisions",
@@ -50,12 +55,15 @@ _MODULE_OF = {
     "Audit": "labelaudit.auditing",
     "Comparison": "labelaudit.auditing",
     "DecisionLog": "labelaudit.reviewing",
+    "FitConfig": "labelaudit.fitting.config",
+    "Fitted": "labelaudit.fitting.fitting",
     "History": "labelaudit.history",
     "Recorder": "labelaudit.history",
     "Relabelled": "labelaudit.relabeling",
     "Review": "labelaudit.reviewing",
     "audit": "labelaudit.auditing",
     "compare": "labelaudit.auditing",
+    "fit": "labelaudit.fitting.fitting",
     "history_from_arrays": "labelaudit.history",
     "load_audit": "labelaudit.auditing",
     "load_decisions": "labelaudit.reviewing",

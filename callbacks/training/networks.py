@@ -56,7 +56,9 @@ def build(
         return module
     if name == SMALL_CNN:
         if weights == PRETRAINED:
-            raise LabelAuditError("there are no pretrained weights of small_cnn; name a file, or leave model_weights out")
+            raise LabelAuditError(
+                "there are no pretrained weights of small_cnn; name a file, or leave model_weights out"
+            )
         net: nn.Module = SmallCNN(shape[2], n_classes, min(shape[:2]))
     else:
         net = _of_torchvision(name, weights, n_classes)

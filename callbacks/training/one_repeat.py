@@ -110,11 +110,21 @@ def train_repeat(
             **_pixels(source, train),
         )
         _quiet()
-        _fit(module, data, history, checkpoints, list(sample_ids), list(class_names), num_epochs, device, [
-            SeedEachEpoch(seed),
-            *([] if tracked is None else [tracked]),
-            EpochEnds(told.batch, told.epoch),
-        ])
+        _fit(
+            module,
+            data,
+            history,
+            checkpoints,
+            list(sample_ids),
+            list(class_names),
+            num_epochs,
+            device,
+            [
+                SeedEachEpoch(seed),
+                *([] if tracked is None else [tracked]),
+                EpochEnds(told.batch, told.epoch),
+            ],
+        )
     shutil.rmtree(checkpoints, ignore_errors=True)
     return num_epochs - 1 if tracked is None else tracked.best_epoch
 

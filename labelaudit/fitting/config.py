@@ -16,7 +16,9 @@ from labelaudit.errors import LabelAuditError
 SEED_NAMES = {"ffcv": "fast_loader"}  # of auto-correct-labels
 
 
-def _key(default: Any, meaning: str, choices: tuple[str, ...] = (), low: float | None = None, high: float | None = None) -> Any:
+def _key(
+    default: Any, meaning: str, choices: tuple[str, ...] = (), low: float | None = None, high: float | None = None
+) -> Any:
     return dataclasses.field(
         default=default, metadata={"meaning": meaning, "choices": choices, "low": low, "high": high}
     )
@@ -53,12 +55,20 @@ class FitConfig:
         "kfold: each image is held out as often as any other; random: drawn anew for each repeat",
         ("kfold", "random"),
     )
-    test_split: float = _key(0.2, "share held out in a repeat (kfold: at least; 2 to 4 repeats hold out more)", low=0.01, high=0.9)
+    test_split: float = _key(
+        0.2, "share held out in a repeat (kfold: at least; 2 to 4 repeats hold out more)", low=0.01, high=0.9
+    )
     track_eval: bool = _key(False, "after each epoch print accuracy, and stop a repeat that no longer improves")
-    val_split: float = _key(0.2, "share of the training images set apart for that; unused otherwise", low=0.01, high=0.9)
+    val_split: float = _key(
+        0.2, "share of the training images set apart for that; unused otherwise", low=0.01, high=0.9
+    )
     fast_loader: bool = _key(True, "decode and resize once, into a memory-mapped file in results_path")
-    image_size: int | None = _key(None, "side in pixels that images are resized to; empty: chosen from the images", low=4)
-    augment: str = _key("none", "change training images: shift a little, or flip (that and left to right)", ("none", "shift", "flip"))
+    image_size: int | None = _key(
+        None, "side in pixels that images are resized to; empty: chosen from the images", low=4
+    )
+    augment: str = _key(
+        "none", "change training images: shift a little, or flip (that and left to right)", ("none", "shift", "flip")
+    )
     device: str = _key("auto", "auto takes a GPU where there is one", ("auto", "cpu", "cuda", "mps"))
     num_workers: int = _key(0, "processes that read images; 0: the training itself (best with fast_loader)", low=0)
     sensitivity: float = _key(0.9, "smallest confidence of a correction that relabel applies, 0 to 1", low=0, high=1)
@@ -100,7 +110,9 @@ def _scalar(value: Any) -> str:
     """Return a value as YAML; texts quoted where YAML could take them for something else."""
     text = json.dumps(value, ensure_ascii=False)
     plain = isinstance(value, str) and value.replace("_", "").replace("/", "").isalnum() and value[0].isalpha()
-    return value if plain and value.lower() not in ("yes", "no", "on", "off", "true", "false", "null", "y", "n") else text
+    return (
+        value if plain and value.lower() not in ("yes", "no", "on", "off", "true", "false", "null", "y", "n") else text
+    )
 
 
 def _checked(key: dataclasses.Field[Any], value: Any) -> Any:

@@ -143,7 +143,7 @@ def fit(
     )
     if len(images.class_names) < 2:
         raise LabelAuditError(
-            f"all {len(images):,} images are of one class, {images.class_names[0]!r}; expected at least two class folders"
+            f"all {len(images):,} images are of one class, {images.class_names[0]!r}; expected two class folders or more"
         )
     place = "" if data is not None else os.path.abspath(settings.data_path)
     state = open_state(settings, images, place, n_folds(settings.n_repeats, settings.test_split), overwrite=overwrite)

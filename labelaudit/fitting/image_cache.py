@@ -77,7 +77,9 @@ class DecodedImages:
             try:
                 found[row] = decode(self.paths[position], self.shape[0], self.shape[2] == 1)
             except Unreadable as problem:
-                raise LabelAuditError(f"{self.paths[position]} was readable before and is not any more: {problem}") from None
+                raise LabelAuditError(
+                    f"{self.paths[position]} was readable before and is not any more: {problem}"
+                ) from None
         return found
 
 
@@ -147,7 +149,11 @@ def prepare(
     shape = (found["side"], found["side"], found["channels"])
     kept = images.without(unreadable)
     if not fast:
-        return kept, DecodedImages([kept.path(i) for i in range(len(kept))], shape), f"{_size(shape)}, decoded each time"
+        return (
+            kept,
+            DecodedImages([kept.path(i) for i in range(len(kept))], shape),
+            f"{_size(shape)}, decoded each time",
+        )
     row_of = {name: row for row, name in enumerate(name for name in images.ids if name not in found["no_head"])}
     rows = np.array([row_of[name] for name in kept.ids], np.intp)
     how = f"{_size(shape)}, {'decoded before' if again else 'decoded once'} ({found['bytes'] / 1e6:,.1f} MB)"
@@ -199,7 +205,9 @@ def _check(
     with ThreadPoolExecutor(THREADS) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused by our own bound
         warnings.simplefilter("ignore", UserWarning)  # Pillow's, on odd metadata
-        heads = list(_in_order(pool, lambda i: _or_why(lambda: read_head(images.path(i))), everything, progress, "reading"))
+        heads = list(
+            _in_order(pool, lambda i: _or_why(lambda: read_head(images.path(i))), everything, progress, "reading")
+        )
         no_head = {images.ids[i]: head for i, head in enumerate(heads) if isinstance(head, str)}
         sizes = [head for head in heads if isinstance(head, Head)]
         if not sizes:
@@ -209,7 +217,9 @@ def _check(
         grey = not colour and all(head.grey for head in sizes)
         shape = (side, side, 1 if grey else 3)
         chosen = [i for i in everything if images.ids[i] not in no_head]
-        decoded = _in_order(pool, lambda i: _or_why(lambda: decode(images.path(i), side, grey)), chosen, progress, "decoding")
+        decoded = _in_order(
+            pool, lambda i: _or_why(lambda: decode(images.path(i), side, grey)), chosen, progress, "decoding"
+        )
         broken: dict[str, str] = {}
         facts = _write(folder, shape, len(chosen), _pixels(images, chosen, decoded, shape, broken), fast)
     order = {name: i for i, name in enumerate(images.ids)}
@@ -218,7 +228,11 @@ def _check(
 
 
 def _pixels(
-    images: ImageList, chosen: Sequence[int], decoded: Iterable[Any], shape: tuple[int, int, int], broken: dict[str, str]
+    images: ImageList,
+    chosen: Sequence[int],
+    decoded: Iterable[Any],
+    shape: tuple[int, int, int],
+    broken: dict[str, str],
 ) -> Iterator[bytes]:
     """Yield every image's bytes; empty ones for what turns out to be broken, which is noted."""
     for i, pixels in zip(chosen, decoded, strict=True):

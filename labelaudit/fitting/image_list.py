@@ -17,7 +17,18 @@ from labelaudit.relabeling.tree import IMAGES, files_of
 
 Array = npt.NDArray[Any]
 SUFFIXES = (*IMAGES, ".gif", ".jfif", ".jpe", ".jp2", ".tga", ".ico")
-PATH_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "img", "sample_id")
+PATH_COLUMNS = (
+    "path",
+    "file",
+    "filename",
+    "file_name",
+    "filepath",
+    "file_path",
+    "image",
+    "image_path",
+    "img",
+    "sample_id",
+)
 LABEL_COLUMNS = ("label", "class", "target", "category", "given_label", "class_name", "y")
 
 
@@ -70,7 +81,14 @@ def natural(text: str) -> tuple[Any, ...]:
     >>> sorted(["class 10", "class 2", "Class 1"], key=natural)
     ['Class 1', 'class 2', 'class 10']
     """
-    return (*((0, int(part), "") if part.isdecimal() else (1, 0, part.casefold()) for part in re.split(r"(\d+)", text) if part), (2, 0, text))
+    return (
+        *(
+            (0, int(part), "") if part.isdecimal() else (1, 0, part.casefold())
+            for part in re.split(r"(\d+)", text)
+            if part
+        ),
+        (2, 0, text),
+    )
 
 
 def read_images(data: Any) -> ImageList:
@@ -117,21 +135,29 @@ def _from_folder(root: Path) -> ImageList:
     images = [name for name in files if name.lower().endswith(SUFFIXES)]
     if not images:
         directly = sum(entry.name.lower().endswith(SUFFIXES) for entry in os.scandir(root) if entry.is_file())
-        found = f"{directly:,} images directly in it" if directly else f"{len(other):,} other files" if other else "nothing"
-        raise LabelAuditError(f"data_path: {root} has no images in class folders ({found}); expected {root}/CLASS/IMAGE")
+        found = (
+            f"{directly:,} images directly in it" if directly else f"{len(other):,} other files" if other else "nothing"
+        )
+        raise LabelAuditError(
+            f"data_path: {root} has no images in class folders ({found}); expected {root}/CLASS/IMAGE"
+        )
     good = sorted(set(images) - set(odd), key=natural)
     listed = _listed(good, [name.split("/", 1)[0] for name in good], root)
     listed.unreadable = {_shown(name): "its name is no UTF-8: rename it" for name in odd}
-    direct = [e.name for e in os.scandir(root) if e.is_file() and e.name.lower().endswith(SUFFIXES) and e.name[0] != "."]
+    direct = [
+        e.name for e in os.scandir(root) if e.is_file() and e.name.lower().endswith(SUFFIXES) and e.name[0] != "."
+    ]
     if other:
         listed.notes.append(f"{len(other):,} files are no images, such as {_shown(other[0])!r}: left out.")
     if direct:
-        listed.notes.append(f"{len(direct):,} images lie in no class folder, such as {_shown(min(direct))!r}: left out.")
+        listed.notes.append(
+            f"{len(direct):,} images lie in no class folder, such as {_shown(min(direct))!r}: left out."
+        )
     if all(name.count("/") > 1 for name in good) and len(listed.class_names) < 5:
         below = sorted({name.split("/")[1] for name in good}, key=natural)
         listed.notes.append(
-            f"all images lie two folders deep, so the classes are {_some(listed.class_names)}. If {_some(below)} are the "
-            f"classes, name {root / listed.class_names[0]} as data_path."
+            f"all images lie two folders deep, so the classes are {_some(listed.class_names)}. If {_some(below)} are "
+            f"the classes, name {root / listed.class_names[0]} as data_path."
         )
     return listed
 
@@ -175,7 +201,9 @@ def _from_table(path: Path) -> ImageList:
     names = [str(name) for name in files]
     twice = pd.Index(names).duplicated()
     if twice.any():
-        raise LabelAuditError(f"data_path: {path} names {names[int(twice.argmax())]!r} twice; keep one row of each image")
+        raise LabelAuditError(
+            f"data_path: {path} names {names[int(twice.argmax())]!r} twice; keep one row of each image"
+        )
     if not names:
         raise LabelAuditError(f"data_path: {path} has no rows")
     labels = [str(int(label)) if isinstance(label, float) and label.is_integer() else str(label) for label in given]
@@ -212,7 +240,7 @@ def _from_arrays(images: Any, labels: Any) -> ImageList:
 
 
 def _bytes(pixels: Array) -> Array:
-    """Return pixels as 0 to 255: whole numbers up to 255 as they are, others stretched from their lowest and highest."""
+    """Return pixels as 0 to 255: whole numbers up to 255 as they are, others stretched from lowest to highest."""
     if pixels.dtype.kind not in "biuf" or not np.isfinite(pixels).all():
         raise LabelAuditError(f"images are of type {pixels.dtype} or hold NaN; expected finite numbers")
     low, high = float(pixels.min()), float(pixels.max())

@@ -138,7 +138,8 @@ def votes_of_tracker(file: str, ids: Sequence[str], class_names: Sequence[str], 
         raise LabelAuditError(f"pred_tracker: there is no file {path}")
     tracker = load_plain(path)
     if not isinstance(tracker, Mapping) or not all(
-        isinstance(entry, Mapping) and isinstance(entry.get("corrected_label"), (list, tuple)) for entry in tracker.values()
+        isinstance(entry, Mapping) and isinstance(entry.get("corrected_label"), (list, tuple))
+        for entry in tracker.values()
     ):
         raise LabelAuditError(
             f"pred_tracker: {path} is no tracker of auto-correct-labels; expected a dict of file names with "
@@ -156,8 +157,8 @@ def votes_of_tracker(file: str, ids: Sequence[str], class_names: Sequence[str], 
         known += 1
         if str(entry.get("label")) != class_names[given[i]]:
             raise LabelAuditError(
-                f"pred_tracker: {path} has {name} as {entry.get('label')!r}, here it is {class_names[given[i]]!r}: it was "
-                "made with other labels"
+                f"pred_tracker: {path} has {name} as {entry.get('label')!r}, here it is {class_names[given[i]]!r}: it "
+                "was made with other labels"
             )
         of_image = [number.get(str(label), -1) for label in entry["corrected_label"]]
         votes[: len(of_image), i] = of_image

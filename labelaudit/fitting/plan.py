@@ -34,7 +34,9 @@ def plan_text(config: FitConfig, images: ImageList, how: str, splits: Sequence[S
         f"  {how}",
     ]
     if images.unreadable:
-        lines.append(f"  {len(images.unreadable):,} cannot be read and are left out: {config.folder / 'unreadable.csv'}")
+        lines.append(
+            f"  {len(images.unreadable):,} cannot be read and are left out: {config.folder / 'unreadable.csv'}"
+        )
     lines += [f"  note: {note}" for note in images.notes]
     if (counts == 1).any():
         single = [images.class_names[k] for k in np.flatnonzero(counts == 1)]
@@ -116,7 +118,9 @@ class Progress:
 
     def accuracy(self, number: int, train: float, val: float) -> None:
         """After an epoch with track_eval."""
-        self.say(f"repeat {self._repeat + 1}, epoch {number + 1}: accuracy {train:.3f} in training, {val:.3f} on validation")
+        self.say(
+            f"repeat {self._repeat + 1}, epoch {number + 1}: accuracy {train:.3f} in training, {val:.3f} on validation"
+        )
 
     def end(self) -> None:
         """End the bar of a repeat."""

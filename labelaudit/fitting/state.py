@@ -99,8 +99,14 @@ def read_state(folder: Path) -> State | None:
         return None
     except ValueError:
         facts = None
-    if not isinstance(facts, dict) or facts.pop("format", None) != FORMAT or facts.pop("format_version", 9) > FORMAT_VERSION:
-        raise LabelAuditError(f"{folder / NAME} is no state of this version of labelaudit fit; pass --overwrite to start anew")
+    if (
+        not isinstance(facts, dict)
+        or facts.pop("format", None) != FORMAT
+        or facts.pop("format_version", 9) > FORMAT_VERSION
+    ):
+        raise LabelAuditError(
+            f"{folder / NAME} is no state of this version of labelaudit fit; pass --overwrite to start anew"
+        )
     repeats = {int(number): Repeat(**one) for number, one in facts.pop("repeats").items()}
     return State(folder, repeats=repeats, **facts)
 
@@ -138,5 +144,7 @@ def open_state(config: FitConfig, images: ImageList, data: str, folds: int, *, o
         if old.settings.get(name) != value:
             raise LabelAuditError(f"{folder} was begun with {name}: {old.settings.get(name)}, not {value}. {anew}")
     if old.images != new.images:
-        raise LabelAuditError(f"{folder} was begun on other images or labels than are now in {data or 'the arrays'}. {anew}")
+        raise LabelAuditError(
+            f"{folder} was begun on other images or labels than are now in {data or 'the arrays'}. {anew}"
+        )
     return old
