@@ -24,6 +24,9 @@ class ImageClassifier(pl.LightningModule):
         deviation: their standard deviation, (C,).
     """
 
+    mean: torch.Tensor
+    deviation: torch.Tensor
+
     def __init__(self, net: nn.Module, learning_rate: float, mean: torch.Tensor, deviation: torch.Tensor) -> None:
         super().__init__()
         self.net, self.learning_rate = net, learning_rate

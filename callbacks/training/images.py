@@ -50,8 +50,8 @@ class ImageDataset(Dataset[Any]):
         return torch.from_numpy(self.source.read(positions)), self.targets[torch.as_tensor(positions)]
 
 
-def as_batch(fetched: Fetched) -> list[torch.Tensor]:
-    """Return images (n, C, H, W) from 0 to 1, and labels (n,)."""
+def as_batch(fetched: Any) -> list[torch.Tensor]:
+    """Return images (n, C, H, W) from 0 to 1, and labels (n,), of what `__getitems__` returned."""
     pixels, labels = fetched
     return [pixels.permute(0, 3, 1, 2).to(torch.float32).div_(255), labels]
 

@@ -174,13 +174,7 @@ def read_config(source: FitConfig | Mapping[str, Any] | str | os.PathLike[str] |
             hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
             raise LabelAuditError(f"{where}there is no key {name!r}; {hint}")
     both = {SEED_NAMES.get(name, name): value for name, value in {**found, **keys}.items()}
-    defaults = {key.name: key.default for key in KEYS}
-    return FitConfig(**{name: defaults[name] if _left_open(name, value) else value for name, value in both.items()})
-
-
-def _left_open(name: str, value: Any) -> bool:
-    """Whether a YAML file has a key without a value: the default then holds."""
-    return value is None
+    return FitConfig(**{name: value for name, value in both.items() if value is not None})  # without a value: default
 
 
 def _from_yaml(path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 Array = npt.NDArray[Any]
 MAX_PIXELS = 89_478_485  # Pillow's own bound for what may be an attack
@@ -100,7 +100,7 @@ def _why(path: Path, problem: Exception) -> str:
             return "the file is empty"
     except OSError as unstattable:
         return str(unstattable.strerror)
-    if isinstance(problem, Image.UnidentifiedImageError):
+    if isinstance(problem, UnidentifiedImageError):
         return "no image, or of a kind that Pillow does not know"
     said = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
     return said if isinstance(problem, OSError) else f"damaged ({said})"

@@ -95,7 +95,7 @@ class Fitted:
     def __str__(self) -> str:
         return (
             f"{self.audit.summary}\n"
-            f"Corrections: {self.n_corrected:,}, of which {self.n_sure:,} reach sensitivity {self.config.sensitivity:g}\n"
+            f"Corrections: {self.n_corrected:,}, {self.n_sure:,} of them at sensitivity {self.config.sensitivity:g}\n"
             f"  {self.config.csv}\n"
             f"Report: {self.report}\n"
             f"To see what would be relabelled, type: labelaudit relabel {self.folder} --dry-run"
@@ -143,7 +143,7 @@ def fit(
     )
     if len(images.class_names) < 2:
         raise LabelAuditError(
-            f"all {len(images):,} images are of one class, {images.class_names[0]!r}; expected two class folders or more"
+            f"all {len(images):,} images are of one class, {images.class_names[0]!r}; expected two or more"
         )
     place = "" if data is not None else os.path.abspath(settings.data_path)
     state = open_state(settings, images, place, n_folds(settings.n_repeats, settings.test_split), overwrite=overwrite)

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import PIL
 from PIL import Image
 from tqdm import tqdm
 
@@ -95,7 +96,7 @@ class ArrayImages:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(H, W, C)."""
-        return self.pixels.shape[1:]  # type: ignore[return-value]
+        return self.pixels.shape[1:]
 
     def read(self, positions: Sequence[int]) -> Array:
         """Return (m, H, W, C) uint8."""
@@ -166,7 +167,7 @@ def _size(shape: Sequence[int]) -> str:
 
 def _fingerprint(images: ImageList, *options: Any) -> str:
     """Return a digest of all files' names, sizes and times, and of how they are to be decoded."""
-    digest = hashlib.sha256(repr((VERSION, Image.__version__, *options)).encode())
+    digest = hashlib.sha256(repr((VERSION, PIL.__version__, *options)).encode())
     for position, name in enumerate(images.ids):
         try:
             facts = os.stat(images.path(position))

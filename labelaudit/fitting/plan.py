@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -77,7 +78,7 @@ class Progress:
     def __init__(self, shown: bool, n_repeats: int, num_epochs: int) -> None:
         self._shown, self._bars = shown, shown and sys.stderr.isatty()
         self._n_repeats, self._num_epochs = n_repeats, num_epochs
-        self._bar: tqdm[None] | None = None
+        self._bar: Any = None
         self._estimated = False
         self._repeat = 0
 
