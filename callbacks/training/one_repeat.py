@@ -158,7 +158,7 @@ def _fit(
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-    except (RuntimeError, ValueError) as problem:  # no such device here
+    except (pl.utilities.exceptions.MisconfigurationException, RuntimeError, ValueError) as problem:
         raise LabelAuditError(f"device {device!r} cannot be used: {str(problem).splitlines()[0]}") from None
     options: dict[str, Any] = {}
     if last is not None and "weights_only" in inspect.signature(trainer.fit).parameters:

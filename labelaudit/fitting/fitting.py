@@ -131,13 +131,12 @@ def fit(
     settings = read_config(config, **keys)
     training = _training()
     listed = read_images(settings.data_path if data is None else data)
-    own = settings.model_name == "small_cnn"
     images, source, how = prepare(
         listed,
         settings.folder / "cache",
         image_size=settings.image_size,
-        largest=SMALL if own else LARGE,
-        colour=not own,
+        largest=SMALL if settings.model_name == "small_cnn" else LARGE,
+        colour=settings.model_name != "small_cnn" and "." not in settings.model_name,  # torchvision's take colour only
         fast=settings.fast_loader,
         progress=progress,
     )

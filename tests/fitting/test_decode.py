@@ -111,7 +111,9 @@ def test_missing_and_dangling(tmp_path: Path) -> None:
 def test_a_huge_image_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     head = b"IHDR" + struct.pack(">IIBBBBB", 40_000, 30_000, 1, 0, 0, 0, 0)  # 1.2 gigapixels
     file = tmp_path / "bomb.png"
-    file.write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head)))
+    chunks = [head, b"IDAT" + zlib.compress(b"")]
+    written = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks]
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(written))
     with pytest.raises(Unreadable, match="more than 89,478,485 pixels"):
         decode(file, 8, grey=True)
     monkeypatch.setattr(module, "MAX_PIXELS", 100)
