@@ -156,9 +156,7 @@ def test_a_table_and_arrays_are_trained_on_as_well(tree: tuple[Path, dict[str, s
         ({"num_epochs": 4}, "begun with num_epochs: 3, not 4"),
     ],
 )
-def test_a_results_folder_of_other_settings_is_not_mixed(
-    fitted: Fitted, change: dict[str, int], message: str
-) -> None:
+def test_a_results_folder_of_other_settings_is_not_mixed(fitted: Fitted, change: dict[str, int], message: str) -> None:
     with pytest.raises(LabelAuditError, match=f"{message}.*overwrite"):
         fit(fitted.config, progress=False, **change)
 

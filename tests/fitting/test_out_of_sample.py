@@ -111,9 +111,7 @@ class Evil:
         (pickle.dumps({"bar/bar005.png": {"label": "dot", "corrected_label": []}}), "made with other labels"),
     ],
 )
-def test_other_pickles(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, message: str
-) -> None:
+def test_other_pickles(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, message: str) -> None:
     (tmp_path / "t.pickle").write_bytes(content)
     with pytest.raises(LabelAuditError, match=message):
         votes_of_tracker(str(tmp_path / "t.pickle"), ["bar/bar005.png"], CLASSES, np.array([0]))

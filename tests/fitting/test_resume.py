@@ -100,7 +100,6 @@ def test_a_damaged_checkpoint_only_costs_time(
 ) -> None:
     import torch
 
-
     def stop_after(number: int, seconds: float) -> None:
         if number == 1:
             raise RuntimeError("stopped")

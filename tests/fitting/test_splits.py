@@ -37,7 +37,7 @@ def test_successive_folds_hold_out_every_image_once_but_the_only_one_of_a_class(
 def test_folds_are_stratified_and_of_one_size() -> None:
     numbers = fold_numbers(LABELS, 3, np.random.default_rng(0))
     for label, count in enumerate(np.bincount(LABELS)):
-        of_class = np.bincount(numbers[(LABELS == label) & (numbers >= 0)], minlength=3)
+        of_class = np.bincount(numbers[(label == LABELS) & (numbers >= 0)], minlength=3)
         assert of_class.max() - of_class.min() <= 1
         assert of_class.sum() == (count if count > 1 else 0)
     sizes = np.bincount(numbers[numbers >= 0])
