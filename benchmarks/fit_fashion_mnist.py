@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import yaml
 from class_folders import NOISES, given_labels, pictures, write_folders
 
 import labelaudit
@@ -36,10 +37,7 @@ def measure(options: argparse.Namespace, seed: int, folder: Path) -> dict[str, f
         num_epochs=options.epochs,
         seed=seed,
         progress=sys.stderr.isatty(),
-        **{
-            key: float(value) if "." in value else int(value) if value.isdigit() else value
-            for key, value in keys.items()
-        },
+        **{key: yaml.safe_load(value) for key, value in keys.items()},
     )
     seconds = time.perf_counter() - started
     table = found.corrections.loc[names]
