@@ -21,6 +21,7 @@ from labelaudit.callbacks.training.lightning_names import pl
 from labelaudit.callbacks.training.networks import build
 from labelaudit.errors import LabelAuditError
 
+_exceptions: Any = pl.utilities.exceptions
 FIRST_IMAGES = 1_000  # that mean and deviation of the pixels are taken of
 
 
@@ -158,7 +159,7 @@ def _fit(
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-    except (pl.utilities.exceptions.MisconfigurationException, RuntimeError, ValueError) as problem:
+    except (_exceptions.MisconfigurationException, RuntimeError, ValueError) as problem:  # no such device here
         raise LabelAuditError(f"device {device!r} cannot be used: {str(problem).splitlines()[0]}") from None
     options: dict[str, Any] = {}
     if last is not None and "weights_only" in inspect.signature(trainer.fit).parameters:

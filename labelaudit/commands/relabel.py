@@ -50,12 +50,12 @@ def _relabel(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.target is None:
         raise LabelAuditError("name the label file or folder to relabel")
-    target, audit = _target(arguments)
+    target, audit, sensitivity = _target(arguments)
     done = relabel(
         target,
         audit if arguments.decisions is None else arguments.decisions,
         out=arguments.out,
-        min_confidence=_confidence(arguments),
+        min_confidence=_confidence(arguments, sensitivity),
         audit=audit,
         id_column=arguments.id_column,
         label_column=arguments.label_column,
@@ -76,21 +76,21 @@ def _relabel(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _target(arguments: argparse.Namespace) -> tuple[Any, Any]:
-    """Return what to relabel, and the audit whose suggestions are applied or that decisions belong to."""
+def _target(arguments: argparse.Namespace) -> tuple[Any, Any, float]:
+    """Return what to relabel, the audit that is applied or that decisions belong to, and the default confidence."""
     from labelaudit.fitting.results import is_results, open_results
 
     if arguments.audit is None and is_results(arguments.target):
         results = open_results(arguments.target)
-        return results.data, results.audit
+        return results.data, results.audit, results.sensitivity
     if arguments.audit is None and arguments.decisions is None:
         raise LabelAuditError("say what to apply: --audit DIR (its suggestions) or --decisions FILE (of a review)")
-    return arguments.target, None if arguments.audit is None else _open(arguments.audit)
+    return arguments.target, None if arguments.audit is None else _open(arguments.audit), 0.9
 
 
-def _confidence(arguments: argparse.Namespace) -> float:
+def _confidence(arguments: argparse.Namespace, default: float) -> float:
     if arguments.sensitivity is None:
-        return 0.9 if arguments.min_confidence is None else float(arguments.min_confidence)
+        return default if arguments.min_confidence is None else float(arguments.min_confidence)
     if arguments.min_confidence is not None:
         raise LabelAuditError("--sensitivity and --min-confidence say the same; pass one of them")
     sensitivity = float(arguments.sensitivity)

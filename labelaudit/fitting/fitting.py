@@ -130,6 +130,11 @@ def fit(
     started = time.perf_counter()
     settings = read_config(config, **keys)
     training = _training()
+    if data is None and settings.folder.resolve().is_relative_to(Path(settings.data_path).resolve()):
+        raise LabelAuditError(
+            f"results_path {settings.folder} lies inside {settings.data_path}, where it would be taken for a class; "
+            "name a place outside"
+        )
     listed = read_images(settings.data_path if data is None else data)
     images, source, how = prepare(
         listed,

@@ -148,10 +148,10 @@ def _from_folder(root: Path) -> ImageList:
         e.name for e in os.scandir(root) if e.is_file() and e.name.lower().endswith(SUFFIXES) and e.name[0] != "."
     ]
     if other:
-        listed.notes.append(f"{len(other):,} files are no images, such as {_shown(other[0])!r}: left out.")
+        listed.notes.append(f"{len(other):,} file{_s(other)} no image, such as {_shown(other[0])!r}: left out.")
     if direct:
         listed.notes.append(
-            f"{len(direct):,} images lie in no class folder, such as {_shown(min(direct))!r}: left out."
+            f"{len(direct):,} image{_s(direct, '', 's')} in no class folder, such as {_shown(min(direct))!r}: left out."
         )
     if all(name.count("/") > 1 for name in good) and len(listed.class_names) < 5:
         below = sorted({name.split("/")[1] for name in good}, key=natural)
@@ -160,6 +160,10 @@ def _from_folder(root: Path) -> ImageList:
             f"the classes, name {root / listed.class_names[0]} as data_path."
         )
     return listed
+
+
+def _s(names: Sequence[str], one: str = " is", more: str = "s are") -> str:
+    return one if len(names) == 1 else more
 
 
 def _encodable(name: str) -> bool:

@@ -47,17 +47,24 @@ def plan_text(config: FitConfig, images: ImageList, how: str, splits: Sequence[S
         f"{config.model_name}: {config.n_repeats} x {config.num_epochs} epochs, seed {config.seed}"
         + (f" ({done} of {config.n_repeats} done before)" if done else ""),
         f"  each trains on {train:,} images and predicts {held:,} that it never sees ({config.splits})",
-        f"  {coverage(splits, n):.0%} of the images get a prediction by a model that never saw them",
+        f"  {_percent(coverage(splits, n))} of the images get a prediction by a model that never saw them",
     ]
     return "\n".join(lines)
+
+
+def _percent(share: float) -> str:
+    """Return a share in per cent; nothing short of all is called 100%."""
+    return f"{share:.0%}" if share == 1 or share < 0.99 else f"{min(share, 0.9999):.2%}"
 
 
 def duration(seconds: float) -> str:
     """Return a time as a person says it.
 
-    >>> duration(8.2), duration(95), duration(7260)
-    ('8 s', '1 min 35 s', '2 h 1 min')
+    >>> duration(0.25), duration(8.2), duration(95), duration(7260)
+    ('0.2 s', '8 s', '1 min 35 s', '2 h 1 min')
     """
+    if seconds < 2:
+        return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -16,10 +16,12 @@ class Results(NamedTuple):
     Attributes:
         data: the folder of class folders, or the table, that was trained on.
         audit: of all repeats.
+        sensitivity: smallest confidence of what is to be applied, unless one is named.
     """
 
     data: Path
     audit: Audit
+    sensitivity: float
 
 
 def is_results(path: Any) -> bool:
@@ -45,4 +47,4 @@ def open_results(path: Any) -> Results:
         )
     if not data.exists():
         raise LabelAuditError(f"{data}, which {path} was trained on, is no longer there")
-    return Results(data, load_audit(state.folder / "audit"))
+    return Results(data, load_audit(state.folder / "audit"), state.sensitivity)

@@ -43,6 +43,7 @@ class State:
         images: digest of the images' ids and labels.
         settings: the keys that a repeat depends on.
         folds: number of folds; it stays when n_repeats grows.
+        sensitivity: of the last call; what relabelling starts from.
         repeats: the repeats that are done, by number.
     """
 
@@ -51,6 +52,7 @@ class State:
     images: str
     settings: dict[str, Any]
     folds: int
+    sensitivity: float = 0.9
     repeats: dict[int, Repeat] = field(default_factory=dict)
 
     def save(self) -> None:
@@ -125,7 +127,7 @@ def open_state(config: FitConfig, images: ImageList, data: str, folds: int, *, o
         LabelAuditError: what is there was done with other settings or images, or is not ours.
     """
     folder, settings = config.folder, settings_of(config)
-    new = State(folder, data, digest_of(images), settings, folds)
+    new = State(folder, data, digest_of(images), settings, folds, config.sensitivity)
     if overwrite:
         if (folder / NAME).exists():
             for name in OURS:
@@ -147,4 +149,6 @@ def open_state(config: FitConfig, images: ImageList, data: str, folds: int, *, o
         raise LabelAuditError(
             f"{folder} was begun on other images or labels than are now in {data or 'the arrays'}. {anew}"
         )
+    old.sensitivity = config.sensitivity
+    old.save()
     return old

@@ -62,6 +62,7 @@ def test_every_key_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
         ([], "labelaudit fit --init"),
         (["none.yaml"], "there is no configuration none.yaml"),
         (["--data-path", "nowhere"], "there is no folder or file nowhere"),
+        (["--data-path", "."], "lies inside"),
         (["--data-path", ".", "--n-repeats", "0"], "n_repeats: 0 is out of range"),
         (["--data-path", ".", "--splits", "folds"], "splits: 'folds' is unknown"),
     ],
@@ -135,6 +136,11 @@ def test_what_relabel_changes_is_what_the_table_says(run: Path, capsys: pytest.C
         sure = (table["label"] != table["corrected_label"]) & (table["suggestion_confidence"] >= float(sensitivity))
         assert {row["sample_id"] for row in changes} == set(table.index[sure])
     assert set(table.index[table["relabel"]]) == set(table.index[sure])  # 0.9 is the default
+    options = ["--n-repeats", "2", "--num-epochs", "3", "--batch-size", "16", "--quiet", "--sensitivity", "0.5"]
+    assert main(["fit", "--data-path", str(run / "data"), "--results-path", str(run / "r"), *options]) == 0
+    capsys.readouterr()
+    assert main(["relabel", str(run / "r"), "--dry-run"]) == 0  # as the run says, unless it is said anew
+    assert "Would change 6 labels" in capsys.readouterr().out
 
 
 def test_relabelling_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
