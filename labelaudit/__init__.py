@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import labelaudit.analyzers as analyzers
     from labelaudit.auditing import Audit, Comparison, audit, compare, load_audit, plant_mistakes
     from labelaudit.fitting.config import FitConfig
-    from labelaudit.fitting.fitting import Fitted, fit
+    from labelaudit.fitting.fitted import Fitted
+    from labelaudit.fitting.fitting import fit
     from labelaudit.history import History, Recorder, history_from_arrays, open_history
     from labelaudit.relabeling import Relabelled, relabel, undo_relabel
     from labelaudit.reviewing import DecisionLog, Review, load_decisions, review, write_decisions
@@ -56,7 +57,7 @@ _MODULE_OF = {
     "Comparison": "labelaudit.auditing",
     "DecisionLog": "labelaudit.reviewing",
     "FitConfig": "labelaudit.fitting.config",
-    "Fitted": "labelaudit.fitting.fitting",
+    "Fitted": "labelaudit.fitting.fitted",
     "History": "labelaudit.history",
     "Recorder": "labelaudit.history",
     "Relabelled": "labelaudit.relabeling",

@@ -164,8 +164,12 @@ def _fit(
     options: dict[str, Any] = {}
     if last is not None and "weights_only" in inspect.signature(trainer.fit).parameters:
         options["weights_only"] = True  # a checkpoint is read as data
-    trainer.fit(module, datamodule=data, ckpt_path=last, **options)
-    if trainer.interrupted:  # Lightning ends quietly on Ctrl-C
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=last, **options)
+    except SystemExit:  # what Lightning makes of Ctrl-C
+        if not trainer.interrupted:
+            raise
+    if trainer.interrupted:
         raise KeyboardInterrupt
 
 

@@ -7,9 +7,8 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +16,10 @@ from labelaudit.auditing import Audit, audit
 from labelaudit.errors import LabelAuditError
 from labelaudit.fitting.config import FitConfig, read_config
 from labelaudit.fitting.corrections import asked_classes, corrections_table
-from labelaudit.fitting.image_cache import LARGE, SMALL, Images, prepare
+from labelaudit.fitting.fitted import Fitted
+from labelaudit.fitting.image_cache import LARGE, SMALL, prepare
 from labelaudit.fitting.image_list import ImageList, read_images
+from labelaudit.fitting.image_sources import Images
 from labelaudit.fitting.out_of_sample import HELD_OUT, OutOfSample, probabilities_of, votes_of, votes_of_tracker
 from labelaudit.fitting.plan import Progress, coverage, plan_text
 from labelaudit.fitting.splits import Split, n_folds, split_of
@@ -26,80 +27,8 @@ from labelaudit.fitting.state import Repeat, State, open_state
 from labelaudit.history import History, open_history
 from labelaudit.history.folder import write_file
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 # What trains is named here only, and loaded when a run begins: it needs torch.
 _TRAINING = "labelaudit.callbacks.training.one_repeat"
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What `fit` found, and where it wrote it.
-
-    Attributes:
-        audit: of all repeats together.
-        corrections: one row per image, see `labelaudit.fitting.corrections.corrections_table`.
-        config: as used.
-        unreadable: {image: why} of what was left out.
-        coverage: share of the images that a model predicted which never saw them, 0..1.
-        seconds: of this call.
-        histories: one folder per repeat.
-    """
-
-    audit: Audit
-    corrections: pd.DataFrame
-    config: FitConfig
-    unreadable: dict[str, str]
-    coverage: float
-    seconds: float
-    histories: list[Path]
-
-    @property
-    def folder(self) -> Path:
-        """The results folder."""
-        return self.config.folder
-
-    @property
-    def report(self) -> Path:
-        """The HTML report."""
-        return self.folder / "report.html"
-
-    @property
-    def n_corrected(self) -> int:
-        """Number of images with another label than the given one suggested."""
-        return int((self.corrections["label"] != self.corrections["corrected_label"]).sum())
-
-    @property
-    def n_sure(self) -> int:
-        """How many of them reach the sensitivity."""
-        return int(self.corrections["relabel"].sum())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return counts and places."""
-        return {
-            "n_images": len(self.corrections),
-            "n_unreadable": len(self.unreadable),
-            "n_flagged": int(self.corrections["is_label_issue"].sum()),
-            "n_corrected": self.n_corrected,
-            "n_relabel": self.n_sure,
-            "sensitivity": self.config.sensitivity,
-            "coverage": round(self.coverage, 4),
-            "seconds": round(self.seconds, 1),
-            "corrections": str(self.config.csv),
-            "report": str(self.report),
-            "audit": str(self.folder / "audit"),
-            "histories": [str(path) for path in self.histories],
-        }
-
-    def __str__(self) -> str:
-        return (
-            f"{self.audit.summary}\n"
-            f"Corrections: {self.n_corrected:,}, {self.n_sure:,} of them at sensitivity {self.config.sensitivity:g}\n"
-            f"  {self.config.csv}\n"
-            f"Report: {self.report}\n"
-            f"To see what would be relabelled, type: labelaudit relabel {self.folder} --dry-run"
-        )
 
 
 def fit(

@@ -12,7 +12,6 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,86 +24,15 @@ from tqdm import tqdm
 from labelaudit.errors import LabelAuditError
 from labelaudit.fitting.decode import Head, Unreadable, decode, read_head
 from labelaudit.fitting.image_list import ImageList
+from labelaudit.fitting.image_sources import ArrayImages, CachedImages, DecodedImages, Images
 from labelaudit.history.folder import open_folder
 
 Array = npt.NDArray[Any]
 VERSION = 1
 SMALL, LARGE = 64, 224  # largest side chosen by itself for the built-in network, and for others
-AHEAD = 256  # images being decoded
+AHEAD = 256  # images being read ...
+AHEAD_BYTES = 16 << 20  # ... or fewer, where their pixels take more
 THREADS = min(os.cpu_count() or 1, 8)
-
-
-@dataclass
-class CachedImages:
-    """Pixels from a memory-mapped file.
-
-    Attributes:
-        file: (rows, H, W, C) uint8, nothing else.
-        shape: (H, W, C).
-        rows: (n,) which row each image is.
-    """
-
-    file: Path
-    shape: tuple[int, int, int]
-    rows: Array
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def read(self, positions: Sequence[int]) -> Array:
-        """Return (m, H, W, C) uint8."""
-        mapped = np.memmap(self.file, np.uint8, "r").reshape(-1, *self.shape)
-        return np.asarray(mapped[self.rows[np.asarray(positions, np.intp)]])
-
-
-@dataclass
-class DecodedImages:
-    """Pixels decoded from the files each time."""
-
-    paths: list[Path]
-    shape: tuple[int, int, int]
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def read(self, positions: Sequence[int]) -> Array:
-        """Return (m, H, W, C) uint8.
-
-        Raises:
-            LabelAuditError: a file was damaged or removed since it was checked.
-        """
-        found = np.empty((len(positions), *self.shape), np.uint8)
-        for row, position in enumerate(positions):
-            try:
-                found[row] = decode(self.paths[position], self.shape[0], self.shape[2] == 1)
-            except Unreadable as problem:
-                raise LabelAuditError(
-                    f"{self.paths[position]} was readable before and is not any more: {problem}"
-                ) from None
-        return found
-
-
-@dataclass
-class ArrayImages:
-    """Pixels that are in memory."""
-
-    pixels: Array
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(H, W, C)."""
-        return self.pixels.shape[1:]
-
-    def read(self, positions: Sequence[int]) -> Array:
-        """Return (m, H, W, C) uint8."""
-        found: Array = self.pixels[np.asarray(positions, np.intp)]
-        return found
-
-
-Images = CachedImages | DecodedImages | ArrayImages
 
 
 def prepare(
@@ -218,8 +146,9 @@ def _check(
         grey = not colour and all(head.grey for head in sizes)
         shape = (side, side, 1 if grey else 3)
         chosen = [i for i in everything if images.ids[i] not in no_head]
+        ahead = max(min(AHEAD, AHEAD_BYTES // (side * side * shape[2])), 2 * THREADS)
         decoded = _in_order(
-            pool, lambda i: _or_why(lambda: decode(images.path(i), side, grey)), chosen, progress, "decoding"
+            pool, lambda i: _or_why(lambda: decode(images.path(i), side, grey)), chosen, progress, "decoding", ahead
         )
         broken: dict[str, str] = {}
         facts = _write(folder, shape, len(chosen), _pixels(images, chosen, decoded, shape, broken), fast)
@@ -284,13 +213,18 @@ def _or_why(read: Callable[[], Any]) -> Any:
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, work: Callable[[int], Any], positions: Sequence[int], progress: bool, what: str
+    pool: ThreadPoolExecutor,
+    work: Callable[[int], Any],
+    positions: Sequence[int],
+    progress: bool,
+    what: str,
+    ahead: int = AHEAD,
 ) -> Iterator[Any]:
     """Yield results in order, a bounded number of them ahead."""
     bar = tqdm(total=len(positions), desc=what, unit="image", disable=not progress, dynamic_ncols=True, leave=False)
     with bar:
-        for start in range(0, len(positions), AHEAD):
-            for found in pool.map(work, positions[start : start + AHEAD]):
+        for start in range(0, len(positions), ahead):
+            for found in pool.map(work, positions[start : start + ahead]):
                 bar.update()
                 yield found
 

@@ -18,6 +18,7 @@ NAME = "state.json"
 FORMAT, FORMAT_VERSION = "labelaudit fit", 1
 FREE = ("data_path", "results_path", "n_repeats", "fast_loader", "device", "num_workers", "sensitivity", "pred_tracker")
 OURS = ("histories", "checkpoints", "audit")  # folders that only labelaudit fit writes
+FILES = ("config.yaml", "unreadable.csv", "report.html")
 
 
 @dataclass
@@ -127,18 +128,19 @@ def open_state(config: FitConfig, images: ImageList, data: str, folds: int, *, o
         LabelAuditError: what is there was done with other settings or images, or is not ours.
     """
     folder, settings = config.folder, settings_of(config)
+    if not (folder / NAME).exists():
+        written = [folder / name for name in (*OURS, *FILES)] + [config.csv]
+        there = next((place for place in written if place.exists()), None)
+        if there is not None:
+            raise LabelAuditError(f"{there} exists and is not of labelaudit fit; name another results_path")
     new = State(folder, data, digest_of(images), settings, folds, config.sensitivity)
     if overwrite:
-        if (folder / NAME).exists():
-            for name in OURS:
-                shutil.rmtree(folder / name, ignore_errors=True)
+        for name in OURS:
+            shutil.rmtree(folder / name, ignore_errors=True)
         new.save()
         return new
     old = read_state(folder)
     if old is None:
-        there = [name for name in OURS if (folder / name).exists()]
-        if there:
-            raise LabelAuditError(f"{folder / there[0]} exists and is not of labelaudit fit; name another results_path")
         new.save()
         return new
     anew = "Name another results_path, or pass --overwrite (overwrite=True) to start anew"

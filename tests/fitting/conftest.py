@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from labelaudit.fitting.fitting import Fitted, fit
+from labelaudit.fitting.fitted import Fitted
+from labelaudit.fitting.fitting import fit
 
 SIDE = 12
 CLASSES = ["bar", "corner", "dot"]

@@ -13,7 +13,8 @@ from PIL import Image
 
 import labelaudit
 from labelaudit import LabelAuditError
-from labelaudit.fitting.fitting import Fitted, fit
+from labelaudit.fitting.fitted import Fitted
+from labelaudit.fitting.fitting import fit
 from labelaudit.fitting.state import read_state
 from tests.fitting.conftest import CLASSES, TINY, picture, write_tree
 
@@ -172,12 +173,48 @@ def test_a_results_folder_of_other_images_is_not_mixed(tmp_path: Path) -> None:
     assert found.corrections.loc["dot/bar000.png", "label"] == "dot"
 
 
-def test_folders_of_somebody_else_are_not_touched(tmp_path: Path, tree: tuple[Path, dict[str, str]]) -> None:
-    (tmp_path / "r" / "audit").mkdir(parents=True)
-    (tmp_path / "r" / "audit" / "mine.txt").write_text("mine")
+@pytest.mark.parametrize("name", ["audit/mine.txt", "config.yaml", "report.html", "mine.csv"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_somebody_elses_is_not_touched(
+    tmp_path: Path, tree: tuple[Path, dict[str, str]], name: str, overwrite: bool
+) -> None:
+    file = tmp_path / "r" / name
+    file.parent.mkdir(parents=True)
+    file.write_text("mine")
+    results = file if name.endswith(".csv") else tmp_path / "r"
     with pytest.raises(LabelAuditError, match="is not of labelaudit fit"):
-        fit(data_path=tree[0], results_path=tmp_path / "r", **TINY)
-    assert (tmp_path / "r" / "audit" / "mine.txt").read_text() == "mine"
+        fit(data_path=tree[0], results_path=results, overwrite=overwrite, **TINY)
+    assert file.read_text() == "mine"
+
+
+def test_memory_does_not_grow_with_the_images(tmp_path: Path) -> None:
+    """200 images take 157 MB once they are 512 x 512: neither decoding nor reading them holds them all."""
+    write_tree(tmp_path / "data", per_class=67)
+    code = """
+import resource, sys
+import numpy as np
+from pathlib import Path
+from labelaudit.callbacks.training.images import FoldData, ImageDataset
+from labelaudit.fitting.image_cache import prepare
+from labelaudit.fitting.image_list import read_images
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+images, source, _ = prepare(read_images(sys.argv[1]), Path(sys.argv[2]), image_size=512, largest=64, colour=True,
+                            fast=True, progress=False)
+data = FoldData(ImageDataset(source, images.labels), np.arange(201), np.arange(0), batch_size=4, num_workers=0,
+                augment="none", seed=(0, 0))
+seen = sum(len(labels) for _, labels in data.train_dataloader())
+print(seen, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "data"), str(tmp_path / "cache")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seen, grown = map(int, done.stdout.split())
+    assert seen == 201
+    assert (tmp_path / "cache" / "images.bin").stat().st_size == 201 * 512 * 512 * 3
+    assert grown < 100_000  # kilobytes
 
 
 def test_one_class_only(tmp_path: Path) -> None:

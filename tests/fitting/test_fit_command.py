@@ -10,7 +10,7 @@ import pytest
 
 from labelaudit.cli import main
 from labelaudit.fitting.config import KEYS
-from labelaudit.fitting.fitting import Fitted
+from labelaudit.fitting.fitted import Fitted
 from tests.fitting.conftest import write_tree
 
 

@@ -12,8 +12,9 @@ from PIL import Image
 
 from labelaudit import LabelAuditError
 from labelaudit.fitting import image_cache
-from labelaudit.fitting.image_cache import CachedImages, DecodedImages, prepare
+from labelaudit.fitting.image_cache import prepare
 from labelaudit.fitting.image_list import ImageList, read_images
+from labelaudit.fitting.image_sources import CachedImages, DecodedImages
 from tests.fitting.conftest import write_tree
 
 OPTIONS = {"image_size": None, "largest": 64, "colour": False, "fast": True, "progress": False}

@@ -11,7 +11,8 @@ import pytest
 
 from labelaudit import LabelAuditError
 from labelaudit.auditing.planted import wilson
-from labelaudit.fitting.fitting import Fitted, fit
+from labelaudit.fitting.fitted import Fitted
+from labelaudit.fitting.fitting import fit
 from labelaudit.fitting.out_of_sample import OutOfSample, votes_of, votes_of_tracker
 from labelaudit.history import open_history
 from tests.fitting.conftest import CLASSES, TINY, write_tree

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from labelaudit import open_history
-from labelaudit.fitting.fitting import Fitted, fit
+from labelaudit.fitting.fitted import Fitted
+from labelaudit.fitting.fitting import fit
 from labelaudit.fitting.state import read_state
 from tests.fitting.conftest import TINY
 
@@ -113,6 +114,55 @@ def test_a_damaged_checkpoint_only_costs_time(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
+        found = fit(data_path=tree[0], results_path=tmp_path / "r", **OPTIONS)
+    finally:
+        torch.set_num_threads(threads)
+    pd.testing.assert_frame_equal(found.corrections, whole.corrections)
+
+
+def test_stopped_between_the_last_epoch_and_the_end_of_a_repeat(
+    whole: Fitted, tree: tuple[Path, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def stop(*_: object, **__: object) -> None:
+        raise RuntimeError("stopped")
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr("labelaudit.callbacks.training.one_repeat.shutil.rmtree", stop)
+            with pytest.raises(RuntimeError, match="stopped"):
+                fit(data_path=tree[0], results_path=tmp_path / "r", **OPTIONS)
+        assert list((tmp_path / "r" / "checkpoints" / "repeat-00").iterdir())
+        before = {file: file.read_bytes() for file in (tmp_path / "r" / "histories").rglob("*.arrow")}
+        found = fit(data_path=tree[0], results_path=tmp_path / "r", **OPTIONS)
+    finally:
+        torch.set_num_threads(threads)
+    assert all(file.read_bytes() == content for file, content in before.items())
+    pd.testing.assert_frame_equal(found.corrections, whole.corrections)
+
+
+def test_ctrl_c_ends_the_run_as_such_and_it_goes_on(
+    whole: Fitted, tree: tuple[Path, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from labelaudit.cli import main
+
+    def interrupt(self: object, number: int, seconds: float) -> None:
+        if number == 2:
+            raise KeyboardInterrupt
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in OPTIONS.items() if name != "progress"]
+    place = ["--data-path", str(tree[0]), "--results-path", str(tmp_path / "r")]
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr("labelaudit.fitting.plan.Progress.epoch", interrupt)
+            assert main(["fit", *place, *options, "--quiet"]) == 130
         found = fit(data_path=tree[0], results_path=tmp_path / "r", **OPTIONS)
     finally:
         torch.set_num_threads(threads)

@@ -17,7 +17,7 @@ from labelaudit.callbacks.training.augment import augmented
 from labelaudit.callbacks.training.images import Batches, FoldData, ImageDataset, ShuffledPositions
 from labelaudit.callbacks.training.small_cnn import SmallCNN
 from labelaudit.fitting.fitting import fit
-from labelaudit.fitting.image_cache import ArrayImages
+from labelaudit.fitting.image_sources import ArrayImages
 from tests.fitting.conftest import TINY
 
 BUILD = {"shape": (12, 12, 1), "n_classes": 3, "learning_rate": 0.01, "mean": [0.2], "deviation": [0.1]}
