@@ -78,5 +78,6 @@ class Fitted:
             f"Corrections: {self.n_corrected:,}, {self.n_sure:,} of them at sensitivity {self.config.sensitivity:g}\n"
             f"  {self.config.csv}\n"
             f"Report: {self.report}\n"
+            f"Predicted by models that never saw them: {self.coverage:.0%} of the images\n"
             f"To see what would be relabelled, type: labelaudit relabel {self.folder} --dry-run"
         )
