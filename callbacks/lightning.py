@@ -50,6 +50,9 @@ class PredictionRecorder(Callback):
         on_error: if the history can't be written, "raise" stops training, "warn" goes on without recording.
         max_pending_mib: scores that may wait for the writer, in MiB; training waits while there are more.
         subset_ids: ids in a `Subset` are positions in it ("position") or in the dataset under it ("underlying").
+        held_out: training and validation set are `Subset`s of one dataset: validation predicts what is left out of
+            training. It is recorded as split "val", with positions and ids of that dataset; read the runs of a
+            cross-validation together with `labelaudit.open_history([...], held_out="val")`.
         precision: "half" or "single", of the stored numbers.
         ignore_label: rows with this label are not recorded; the default of `cross_entropy`.
         embeddings: keep every sample's feature vector as well: the name of a submodule whose output it is, or "auto",
@@ -79,6 +82,7 @@ class PredictionRecorder(Callback):
         on_error: str = "raise",
         max_pending_mib: float = 64,
         subset_ids: str = "position",
+        held_out: bool = False,
         precision: str = "half",
         ignore_label: int | None = -100,
         embeddings: str | None = None,
@@ -86,6 +90,8 @@ class PredictionRecorder(Callback):
     ) -> None:
         super().__init__()
         splits = (splits,) if isinstance(splits, str) else tuple(splits)
+        if held_out:
+            splits, subset_ids = ("train", "val"), "underlying"
         one_of("on_error", (on_error,), ("raise", "warn"))
         one_of("subset_ids", (subset_ids,), ("position", "underlying"))
         one_of("keep", (keep,), ("auto", "summary", "scores"))
@@ -105,6 +111,7 @@ class PredictionRecorder(Callback):
         self._options: dict[str, Any] = {
             "class_names": class_names,
             "sample_ids": sample_ids,
+            "held_out": ("val",) if held_out else (),
             "keep": keep,
             "scores_are": scores_are,
             "task": task,

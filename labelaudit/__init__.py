@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import labelaudit.analyzers as analyzers
     from labelaudit.auditing import Audit, Comparison, audit, compare, load_audit, plant_mistakes
     from labelaudit.embedding import Embeddings, file_duplicates
+    from labelaudit.fitting.config import FitConfig
+    from labelaudit.fitting.fitted import Fitted
+    from labelaudit.fitting.fitting import fit
     from labelaudit.history import History, Recorder, history_from_arrays, open_history
     from labelaudit.relabeling import Relabelled, relabel, undo_relabel
     from labelaudit.reviewing import DecisionLog, Review, load_decisions, review, write_decisions
@@ -27,6 +30,8 @@ __all__ = [
     "Comparison",
     "DecisionLog",
     "Embeddings",
+    "FitConfig",
+    "Fitted",
     "History",
     "LabelAuditError",
     "Recorder",
@@ -37,6 +42,7 @@ __all__ = [
     "audit",
     "compare",
     "file_duplicates",
+    "fit",
     "history_from_arrays",
     "load_audit",
     "load_decisions",
@@ -54,6 +60,8 @@ _MODULE_OF = {
     "Comparison": "labelaudit.auditing",
     "DecisionLog": "labelaudit.reviewing",
     "Embeddings": "labelaudit.embedding",
+    "FitConfig": "labelaudit.fitting.config",
+    "Fitted": "labelaudit.fitting.fitted",
     "History": "labelaudit.history",
     "Recorder": "labelaudit.history",
     "Relabelled": "labelaudit.relabeling",
@@ -61,6 +69,7 @@ _MODULE_OF = {
     "audit": "labelaudit.auditing",
     "compare": "labelaudit.auditing",
     "file_duplicates": "labelaudit.embedding",
+    "fit": "labelaudit.fitting.fitting",
     "history_from_arrays": "labelaudit.history",
     "load_audit": "labelaudit.auditing",
     "load_decisions": "labelaudit.reviewing",

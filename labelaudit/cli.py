@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from labelaudit.commands.compare import add_compare
+from labelaudit.commands.fit import add_fit
 from labelaudit.commands.relabel import add_relabel
 from labelaudit.commands.review import add_review
 from labelaudit.commands.runs import add_runs
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_info(commands)
     _add_compact(commands)
     _add_demo(commands)
+    add_fit(commands)
     add_review(commands)
     add_relabel(commands)
     add_compare(commands)
