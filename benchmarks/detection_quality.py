@@ -68,11 +68,11 @@ def run(case: Case, folder: Path, ablation: bool) -> list[dict[str, Any]]:
     import pandas as pd
     import quality_data
     import torch
-    from quality_ablation import variants
+    from quality_ablation import variants, with_embeddings
     from quality_metrics import scored
     from quality_noise import given_labels
     from quality_peers import ours, peers
-    from quality_training import REGIMES, out_of_fold, record
+    from quality_training import REGIMES, last_features, out_of_fold, record
 
     import labelaudit
 
@@ -81,10 +81,10 @@ def run(case: Case, folder: Path, ablation: bool) -> list[dict[str, Any]]:
     data = quality_data.load(case.data, folder)
     given = given_labels(data, case.kind, case.rate, case.seed)
     kept = place / "peers.parquet"
+    seed = zlib.crc32(case.name.encode()) % (1 << 31)
+    training = (REGIMES[case.regime], data.features, given, data.n_classes, seed)
     if not kept.exists():
         shutil.rmtree(place, ignore_errors=True)
-        seed = zlib.crc32(case.name.encode()) % (1 << 31)
-        training = (REGIMES[case.regime], data.features, given, data.n_classes, seed)
         record(place / "history", *training)
         history = labelaudit.open_history(place / "history")
         rows = [scored(found, given, data.labels) for found in peers(history, out_of_fold(*training))]
@@ -92,7 +92,12 @@ def run(case: Case, folder: Path, ablation: bool) -> list[dict[str, Any]]:
         (place / "peers.tmp").rename(kept)
     history = labelaudit.open_history(place / "history")
     assert np.array_equal(history.labels, given)
-    findings = [ours(history), *(variants(history) if ablation else ())]
+    findings = [ours(history)]
+    if ablation:
+        if not (place / "features.npy").exists():
+            np.save(place / "features.npy", last_features(*training))
+        embeddings = {"the network's last features": np.load(place / "features.npy"), "the inputs": data.features}
+        findings += [*variants(history), *with_embeddings(history, embeddings)]
     rows = [scored(found, given, data.labels) for found in findings] + pd.read_parquet(kept).to_dict("records")
     return [asdict(case) | row for row in rows]
 

@@ -1,4 +1,4 @@
-"""The verdict less one of its parts, for detection_quality.py --ablation."""
+"""The verdict less one of its parts, or with look-alikes, for detection_quality.py --ablation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from unittest.mock import patch
 import numpy as np
 from quality_peers import Finding, ours
 
-from labelaudit import History
+from labelaudit import Embeddings, History
 from labelaudit.auditing import noise_model
 
 
@@ -30,6 +30,13 @@ VARIANTS: dict[str, dict[str, Callable[..., Any] | float]] = {
     "not calibrated along the ranking": {"verdict.along_ranking": lambda score, probability: probability},
     "suggestions as sure as their product": {"verdict.OVERCONFIDENCE": 1.0},
 }
+
+
+def with_embeddings(history: History, embeddings: dict[str, np.ndarray]) -> Iterator[Finding]:
+    """Yield what labelaudit finds with look-alikes as a second witness, by each of several embeddings."""
+    for name, vectors in embeddings.items():
+        found = ours(history, embeddings=Embeddings.from_arrays(vectors))
+        yield replace(found, method=f"labelaudit, with look-alikes by {name}", group="ablation")
 
 
 def variants(history: History) -> Iterator[Finding]:

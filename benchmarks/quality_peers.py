@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -103,9 +104,9 @@ class Finding:
     chance: np.ndarray | None = None
 
 
-def ours(history: History) -> Finding:
-    """Audit with default options."""
-    audit = labelaudit.audit(history)
+def ours(history: History, **options: Any) -> Finding:
+    """Audit with default options, or some others."""
+    audit = labelaudit.audit(history, **options)
     samples = audit.samples
     return Finding(
         "labelaudit",

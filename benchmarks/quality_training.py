@@ -88,6 +88,15 @@ def record(folder: Path, regime: Regime, features: np.ndarray, given: np.ndarray
             out.end_epoch(number)
 
 
+def last_features(regime: Regime, features: np.ndarray, given: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
+    """Train as `record` does; return the input of the last layer after the last epoch, (n, h) half precision."""
+    training = Training(regime, features, given, n_classes, seed)
+    for number in range(regime.epochs):
+        training.epoch(number)
+    with torch.no_grad():
+        return training.net[:-1](training.features).half().numpy()
+
+
 def out_of_fold(
     regime: Regime, features: np.ndarray, given: np.ndarray, n_classes: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from labelaudit.callbacks.chunk import Chunk
+from labelaudit.callbacks.embedding_queue import EmbeddingQueue
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import Recorder
 
@@ -55,6 +56,7 @@ class BackgroundRecorder:
         self._error: Exception | None = None
         self._reported = False
         self._stopped = False
+        self._embeddings = EmbeddingQueue(self._put, self._wait_until, self._record_embeddings, self._limit)
         self._thread = threading.Thread(target=self._work, name="labelaudit-writer", daemon=True)
         self._thread.start()
 
@@ -71,15 +73,22 @@ class BackgroundRecorder:
             self._seen.add(split)
             self._hand_over(split, first=True)
 
+    def add_embeddings(self, ids: Any, vectors: Tensor, *, split: str) -> None:
+        """Record a batch's vectors (n, d), beside its scores. The tensors may change afterwards."""
+        if self._error is None:
+            self._embeddings.add(ids, vectors, split)
+
     def end_epoch(self, epoch: int, *, split: str, whole: bool = True) -> None:
         """Write the split's epoch, once everything before is done."""
         self._hand_over(split)
+        self._embeddings.hand_over(split)
         self._put(lambda: self._recorder.end_epoch(epoch, split=split, whole=whole))
 
     def save_part(self, epoch: int, *, split: str) -> str | None:
         """Write the rows of an epoch that goes on, and return the name of the part once it is on disk."""
         names: list[str | None] = []
         self._hand_over(split)
+        self._embeddings.hand_over(split)
         self._put(lambda: names.append(self._recorder.save_part(epoch, split=split)))
         self.wait()
         return names[0] if names else None
@@ -93,6 +102,7 @@ class BackgroundRecorder:
         chunk = self._chunks.pop(split, None)
         if chunk is not None:
             self._recycle(chunk)
+        self._embeddings.discard(split)
         self._put(lambda: self._recorder.discard_epoch(split=split))
 
     def wait(self) -> None:
@@ -164,6 +174,13 @@ class BackgroundRecorder:
             self._recorder.record(ids, scores, labels, split=split)
         finally:
             self._recycle(chunk)
+
+    def _record_embeddings(self, ids: Any, vectors: Any, split: str) -> None:
+        self._recorder.record_embeddings(ids, vectors, split=split)
+
+    def _wait_until(self, ready: Callable[[], bool]) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: ready() or not self._tasks)
 
     def _put(self, task: Callable[[], Any]) -> None:
         with self._changed:

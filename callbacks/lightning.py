@@ -10,12 +10,14 @@ from typing import Any
 from torch import Tensor
 
 from labelaudit.callbacks.background import BackgroundRecorder, report_error
+from labelaudit.callbacks.captured_embeddings import CapturedEmbeddings
 from labelaudit.callbacks.captured_scores import CapturedScores
 from labelaudit.callbacks.given_labels import check_labels
 from labelaudit.callbacks.lightning_base import Callback, one_of, refuse_dataloader_iter
 from labelaudit.callbacks.trainer_ids import TrainerIds
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import Recorder
+from labelaudit.history.embedding_writer import checked_choice, wanted
 
 __all__ = ["PredictionRecorder"]
 
@@ -48,8 +50,14 @@ class PredictionRecorder(Callback):
         on_error: if the history can't be written, "raise" stops training, "warn" goes on without recording.
         max_pending_mib: scores that may wait for the writer, in MiB; training waits while there are more.
         subset_ids: ids in a `Subset` are positions in it ("position") or in the dataset under it ("underlying").
+        held_out: training and validation set are `Subset`s of one dataset: validation predicts what is left out of
+            training. It is recorded as split "val", with positions and ids of that dataset; read the runs of a
+            cross-validation together with `labelaudit.open_history([...], held_out="val")`.
         precision: "half" or "single", of the stored numbers.
         ignore_label: rows with this label are not recorded; the default of `cross_entropy`.
+        embeddings: keep every sample's feature vector as well: the name of a submodule whose output it is, or "auto",
+            the input of the last linear layer.
+        embedding_epochs: of which epochs: "last" (each replaces the one before), n (epochs 0, n, 2n, ...) or a list.
 
     Raises:
         LabelAuditError: for unknown options; in the first batch if ids, scores or labels can't be found.
@@ -74,11 +82,16 @@ class PredictionRecorder(Callback):
         on_error: str = "raise",
         max_pending_mib: float = 64,
         subset_ids: str = "position",
+        held_out: bool = False,
         precision: str = "half",
         ignore_label: int | None = -100,
+        embeddings: str | None = None,
+        embedding_epochs: int | list[int] | str = "last",
     ) -> None:
         super().__init__()
         splits = (splits,) if isinstance(splits, str) else tuple(splits)
+        if held_out:
+            splits, subset_ids = ("train", "val"), "underlying"
         one_of("on_error", (on_error,), ("raise", "warn"))
         one_of("subset_ids", (subset_ids,), ("position", "underlying"))
         one_of("keep", (keep,), ("auto", "summary", "scores"))
@@ -98,6 +111,7 @@ class PredictionRecorder(Callback):
         self._options: dict[str, Any] = {
             "class_names": class_names,
             "sample_ids": sample_ids,
+            "held_out": ("val",) if held_out else (),
             "keep": keep,
             "scores_are": scores_are,
             "task": task,
@@ -106,10 +120,13 @@ class PredictionRecorder(Callback):
             "every_n_epochs": every_n_epochs,
             "nan": "keep",
             "ignore_label": ignore_label,
+            "embedding_epochs": checked_choice(embedding_epochs),
         }
         self._overwrite = overwrite
         self._ids = TrainerIds(id_key=id_key, unwind_subsets=subset_ids == "underlying")
         self._captured = CapturedScores(scores, labels)
+        self._embeddings = None if embeddings is None else CapturedEmbeddings(embeddings)
+        self._embedding_epochs = embedding_epochs
         self._labels = labels
         self._writer: BackgroundRecorder | None = None
         self._open: dict[str, int] = {}  # split -> epoch whose rows are being recorded
@@ -128,6 +145,8 @@ class PredictionRecorder(Callback):
         """Watch the module, before anything of it is compiled."""
         if not trainer.fast_dev_run:
             self._captured.attach(pl_module)
+            if self._embeddings is not None:
+                self._embeddings.attach(pl_module)
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Open the history."""
@@ -141,6 +160,8 @@ class PredictionRecorder(Callback):
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Mark the history finished."""
+        if self._embeddings is not None and self._writer is not None:
+            trainer.strategy.barrier("labelaudit")  # all have their last embeddings: those before can go
         self._close(finished=True)
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
@@ -185,6 +206,8 @@ class PredictionRecorder(Callback):
         """What is computed from here on is not the step's."""
         if pl_module.automatic_optimization:
             self._captured.end_step()
+            if self._embeddings is not None and self._embeddings.armed:
+                self._embeddings.end_step()
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Hand over the step's scores."""
@@ -224,6 +247,7 @@ class PredictionRecorder(Callback):
             n_samples=self._ids.lengths(),
             start_epoch=trainer.current_epoch if resumed else 0,
             writer=trainer.global_rank,
+            n_writers=trainer.world_size,
             segment=trainer.strategy.broadcast(Recorder.next_segment(self.path)),
             **self._options,
         )
@@ -261,6 +285,8 @@ class PredictionRecorder(Callback):
         if epoch % self._every_n_epochs == 0:
             self._open[split] = epoch
             self._captured.begin()
+            if self._embeddings is not None and wanted(self._embedding_epochs, epoch):
+                self._embeddings.begin()
 
     def _commit(self, split: str, outputs: Any, batch: Any) -> None:
         if self._writer is None or not self._captured.armed:
@@ -269,6 +295,8 @@ class PredictionRecorder(Callback):
         ids = self._ids.take()
         scores, labels = self._captured.take(outputs, batch, len(ids), lambda: self._ids.given_labels(ids, split))
         self._writer.add(ids, scores, labels, split=split)
+        if self._embeddings is not None and self._embeddings.armed:
+            self._writer.add_embeddings(ids, self._embeddings.take(scores, len(ids)), split=split)
 
     def _end_epoch(self, split: str, *, whole: bool = True) -> None:
         epoch = self._open.pop(split, None)
@@ -292,3 +320,5 @@ class PredictionRecorder(Callback):
     def _leave(self) -> None:
         self._ids.detach()
         self._captured.detach()
+        if self._embeddings is not None:
+            self._embeddings.detach()

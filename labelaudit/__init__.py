@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import labelaudit.analyzers as analyzers
     from labelaudit.auditing import Audit, Comparison, audit, compare, load_audit, plant_mistakes
     from labelaudit.detection import CorrectedBoxes, audit_detections, correct_boxes
+    from labelaudit.embedding import Embeddings, file_duplicates
+    from labelaudit.fitting.config import FitConfig
+    from labelaudit.fitting.fitted import Fitted
+    from labelaudit.fitting.fitting import fit
     from labelaudit.history import History, Recorder, history_from_arrays, open_history
     from labelaudit.relabeling import Relabelled, relabel, undo_relabel
     from labelaudit.reviewing import DecisionLog, Review, load_decisions, review, write_decisions
@@ -27,6 +31,9 @@ __all__ = [
     "Comparison",
     "CorrectedBoxes",
     "DecisionLog",
+    "Embeddings",
+    "FitConfig",
+    "Fitted",
     "History",
     "LabelAuditError",
     "Recorder",
@@ -38,6 +45,8 @@ __all__ = [
     "audit_detections",
     "compare",
     "correct_boxes",
+    "file_duplicates",
+    "fit",
     "history_from_arrays",
     "load_audit",
     "load_decisions",
@@ -55,6 +64,9 @@ _MODULE_OF = {
     "Comparison": "labelaudit.auditing",
     "CorrectedBoxes": "labelaudit.detection",
     "DecisionLog": "labelaudit.reviewing",
+    "Embeddings": "labelaudit.embedding",
+    "FitConfig": "labelaudit.fitting.config",
+    "Fitted": "labelaudit.fitting.fitted",
     "History": "labelaudit.history",
     "Recorder": "labelaudit.history",
     "Relabelled": "labelaudit.relabeling",
@@ -63,6 +75,8 @@ _MODULE_OF = {
     "audit_detections": "labelaudit.detection",
     "compare": "labelaudit.auditing",
     "correct_boxes": "labelaudit.detection",
+    "file_duplicates": "labelaudit.embedding",
+    "fit": "labelaudit.fitting.fitting",
     "history_from_arrays": "labelaudit.history",
     "load_audit": "labelaudit.auditing",
     "load_decisions": "labelaudit.reviewing",

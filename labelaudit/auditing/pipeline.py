@@ -13,6 +13,7 @@ import numpy.typing as npt
 from labelaudit.analyzers import Consensus, Correctness, DataMap, ErrorNorm, Loss, Margin, Mistakenness, Votes
 from labelaudit.analyzers.accumulator import Accumulator, accumulate, tabulate
 from labelaudit.auditing.evidence import EpochUse, Evidence
+from labelaudit.auditing.look_alikes import LookAlikes, look_alikes
 from labelaudit.auditing.result import Audit
 from labelaudit.auditing.summary import Summary
 from labelaudit.auditing.tables import DEFAULT_COLUMNS, KEPT_COLUMNS, matrix_table, samples_table
@@ -24,6 +25,8 @@ from labelaudit.history.folder import Folder, open_folder
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from labelaudit.embedding import Embeddings
 
 Array = npt.NDArray[Any]
 PathLike = str | os.PathLike[str]
@@ -44,6 +47,9 @@ def audit(
     progress: bool = False,
     client: Any = None,
     partitions: PathLike | None = None,
+    embeddings: Embeddings | None = None,
+    key: str | None = None,
+    overwrite: bool = False,
 ) -> Audit:
     """Find the likely label errors of a training history.
 
@@ -62,12 +68,18 @@ def audit(
         partitions: with ``client``: a new folder or URL, where the workers write the whole table as Parquet files
             ``part-00000.parquet``, ... of ranges of samples. ``samples`` then lacks the statistics that neither the
             verdict nor the report needs of every sample: they stay there.
+        embeddings: a feature vector of every sample, such as ``history.embeddings()``: the labels of a sample's
+            look-alikes then count as a second witness, as far as they prove reliable. ``samples`` gets the columns
+            neighbor_agreement (share of the 20 nearest others, nearer ones weighing more, that carry the same label:
+            **low is suspicious**) and nearest_conflict (id of the nearest other sample if its label differs).
+        key: keep the audit with the history under this name; ``history.runs.load(key)`` gives it back.
+        overwrite: replace the run that has this key.
 
     Returns:
         An `Audit`: ``samples``, ``issues``, ``summary``, ``noise_matrix``.
 
     Raises:
-        LabelAuditError: the history cannot be read, holds NaN, or all its labels are one class.
+        LabelAuditError: the history cannot be read, holds NaN, or all its labels are one class; the key is taken.
 
     Example:
         >>> from labelaudit import history_from_arrays
@@ -79,6 +91,8 @@ def audit(
     opened = history if isinstance(history, History) else open_history(history)
     _check_options(expected_error_rate, threshold)
     parts = None if partitions is None else _new_folder(partitions, client)
+    if key is not None:
+        opened.runs.check_free(key, overwrite=overwrite)
     table = opened.table(split)
     present = np.flatnonzero(np.bincount(table.labels))
     if len(present) < 2:
@@ -111,20 +125,35 @@ def audit(
         states, evidence = on_cluster.fetch(shown)
     assert isinstance(evidence, Evidence)
     statistics = tabulate(opened, _released(states), split=split, only=shown)
-    verdict = judge(*evidence.averages(), table.labels, expected_error_rate=expected_error_rate, threshold=threshold)
+    second = None
+    if embeddings is not None:
+        second = look_alikes(embeddings, opened.ids(split), table.labels, opened.n_classes)
+    verdict = judge(
+        *evidence.averages(),
+        table.labels,
+        expected_error_rate=expected_error_rate,
+        threshold=threshold,
+        second=second,
+    )
     del evidence
     conventions = statistics.attrs["conventions"]
-    samples = samples_table(opened, split, verdict, statistics, shown)
+    samples = samples_table(opened, split, verdict, statistics, shown, second)
     if parts is not None and on_cluster is not None:
         on_cluster.write(parts.url, samples, order)
-    return Audit(
+    found = Audit(
         samples,
         matrix_table(opened, verdict.noise_matrix),
-        _summary(opened, split, samples, verdict, uses),
+        _summary(opened, split, samples, verdict, uses, second),
         opened.class_names,
-        _info(opened, split, conventions, expected_error_rate, threshold),
+        _info(opened, split, conventions, expected_error_rate, threshold) | _told(second, verdict),
         opened,
     )
+    if key is not None:
+        of = None if embeddings is None else embeddings.source or "given"
+        options = {"analyzers": analyzers, "epochs": read, "skip_nan": skip_nan or None, "embeddings": of}
+        cut = {"expected_error_rate": expected_error_rate, "threshold": threshold}
+        opened.runs.save(key, found, parameters=cut | options, overwrite=overwrite)
+    return found
 
 
 def _released(states: list[Accumulator]) -> Iterator[Accumulator]:
@@ -161,7 +190,12 @@ def _chosen(analyzers: Sequence[str] | None) -> list[type[Accumulator]]:
 
 
 def _summary(
-    history: History, split: str | None, samples: pd.DataFrame, verdict: Verdict, uses: dict[tuple[int, int], EpochUse]
+    history: History,
+    split: str | None,
+    samples: pd.DataFrame,
+    verdict: Verdict,
+    uses: dict[tuple[int, int], EpochUse],
+    second: LookAlikes | None,
 ) -> Summary:
     table = history.table(split)
     flagged = samples.loc[verdict.flagged, ["given_label", "suggested_label"]]
@@ -178,6 +212,9 @@ def _summary(
     partly = int((samples["n_epochs"] < samples["n_epochs"].max()).sum())
     if partly:
         notes.append(f"{partly:,} samples were seen in fewer epochs than others; theirs are averages over fewer.")
+    if second is not None and second.n_embedded < len(table):
+        lacking = len(table) - second.n_embedded
+        notes.append(f"{lacking:,} of {len(table):,} samples have no embedding and are judged by the history alone.")
     return Summary(
         n_samples=len(table),
         n_epochs=history.n_epochs,
@@ -202,6 +239,20 @@ def _summary(
 
 def _plain(label: Any) -> Any:
     return int(label) if isinstance(label, np.integer) else label
+
+
+def _told(second: LookAlikes | None, verdict: Verdict) -> dict[str, Any]:
+    """Return what the look-alikes were and how far they counted."""
+    if second is None or verdict.reliability is None:
+        return {}
+    return {
+        "embeddings": {
+            "samples": second.n_embedded,
+            "neighbours": second.neighbours.indices.shape[1],
+            "recall": round(second.neighbours.recall, 4),
+            "reliability": round(verdict.reliability, 4),
+        }
+    }
 
 
 def _info(

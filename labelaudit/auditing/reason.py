@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from labelaudit.embedding.label_votes import LabelVotes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = npt.NDArray[Any]
 READ_BY_REASONS = ("confidence", "correctness", "n_epochs", "forgetting_events")
@@ -39,3 +44,36 @@ def _sentence(given: Any, suggested: Any, confidence: float, right: int, epochs:
         if forgotten:
             what += f" and forgotten {forgotten} time{'s' if forgotten > 1 else ''}"
     return what + (f"; the model says {suggested}." if suggested is not None else "; no other class is likelier.")
+
+
+def said_by_look_alikes(
+    votes: LabelVotes, rows: Array, labels: Array, names: Sequence[str] | None, ids: pd.Index[Any]
+) -> list[str]:
+    """Return a sentence on the look-alikes of each of m samples, with a space before it; "" where there are none.
+
+    Args:
+        votes: of all n samples.
+        rows: (m,) the samples.
+        labels: (n,) given labels.
+        names: of the classes, or None.
+        ids: of all samples.
+    """
+    found = []
+    counted = np.where(votes.weights[rows] > 0, votes.labels[rows], -1)
+    copies = np.where(votes.nearest[rows] == 0, votes.conflict[rows], -1)
+    for given, of_row, copy in zip(labels[rows].tolist(), counted, copies.tolist(), strict=True):
+        classes, counts = np.unique(of_row[of_row >= 0], return_counts=True)
+        said = ""
+        if len(classes):
+            most = int(classes[counts.argmax()])
+            own = int(counts[classes == given].sum())
+            said = f" Of {counts.sum()} look-alikes {counts.max()} carry the label {_name(most, names)}"
+            said += "." if most == given else f", {own or 'none'} the label {_name(given, names)}."
+        if copy >= 0:
+            said += f" Sample {ids[copy]} has the same features and the label {_name(int(labels[copy]), names)}."
+        found.append(said)
+    return found
+
+
+def _name(label: int, names: Sequence[str] | None) -> Any:
+    return label if names is None else names[label]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from labelaudit.auditing.reason import READ_BY_REASONS, reasons
+from labelaudit.auditing.look_alikes import LookAlikes
+from labelaudit.auditing.reason import READ_BY_REASONS, reasons, said_by_look_alikes
 from labelaudit.auditing.verdict import Verdict
 from labelaudit.history import History
 
@@ -38,7 +39,12 @@ KEPT_COLUMNS = (*READ_BY_REASONS, "variability", "region")  # what a report draw
 
 
 def samples_table(
-    history: History, split: str | None, verdict: Verdict, statistics: pd.DataFrame, columns: Sequence[str]
+    history: History,
+    split: str | None,
+    verdict: Verdict,
+    statistics: pd.DataFrame,
+    columns: Sequence[str],
+    second: LookAlikes | None = None,
 ) -> pd.DataFrame:
     """Return `Audit.samples`.
 
@@ -48,6 +54,7 @@ def samples_table(
         verdict: what was judged.
         statistics: at least the columns and READ_BY_REASONS.
         columns: names of the statistics that it shows.
+        second: the samples' look-alikes, if embeddings were given.
     """
     import pandas as pd
 
@@ -63,7 +70,8 @@ def samples_table(
         "suggested_label": suggested,
         "suggestion_confidence": verdict.suggestion_confidence,
         **{name: statistics[name].array for name in columns},
-        "reason": _reason_column(verdict, table.labels, names, statistics),
+        **({} if second is None else _look_alike_columns(second, table.labels, statistics.index)),
+        "reason": _reason_column(verdict, table.labels, names, statistics, second),
     }
     if table.true_labels is not None:
         true = np.where(table.true_labels >= 0, table.true_labels, table.labels)
@@ -71,7 +79,18 @@ def samples_table(
     return pd.DataFrame(found, index=statistics.index, copy=False)
 
 
-def _reason_column(verdict: Verdict, labels: Array, names: list[str] | None, statistics: pd.DataFrame) -> Any:
+def _look_alike_columns(second: LookAlikes, labels: Array, ids: pd.Index[Any]) -> dict[str, Any]:
+    """Return neighbor_agreement and nearest_conflict."""
+    import pandas as pd
+
+    conflict = second.votes.conflict
+    named = pd.Series(ids).convert_dtypes().array.take(conflict, allow_fill=True)
+    return {"neighbor_agreement": second.votes.share(labels), "nearest_conflict": named}
+
+
+def _reason_column(
+    verdict: Verdict, labels: Array, names: list[str] | None, statistics: pd.DataFrame, second: LookAlikes | None
+) -> Any:
     """Return the reason of every flagged sample, and an empty one for the others."""
     import pandas as pd
 
@@ -83,6 +102,9 @@ def _reason_column(verdict: Verdict, labels: Array, names: list[str] | None, sta
         suggested if names is None else [None if label is None else names[label] for label in suggested],
         {name: statistics[name].to_numpy()[rows] for name in READ_BY_REASONS},
     )
+    if second is not None:
+        more = said_by_look_alikes(second.votes, rows, labels, names, statistics.index)
+        why = [one + other for one, other in zip(why, more, strict=True)]
     place = np.zeros(len(labels), np.intp)
     place[rows] = np.arange(1, len(rows) + 1)
     return pd.Series(["", *why]).array.take(place)

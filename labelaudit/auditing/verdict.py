@@ -13,6 +13,7 @@ from labelaudit.analyzers.mean_scores import MeanScores, chunks
 from labelaudit.auditing import noise_model
 from labelaudit.auditing.calibrate import along_ranking
 from labelaudit.auditing.doubt import Outside, doubt, outside
+from labelaudit.auditing.look_alikes import WEIGHT, LookAlikes, reliability
 
 Array = npt.NDArray[Any]
 
@@ -37,6 +38,7 @@ class Verdict:
         interval: 95 % interval of that number.
         noise_matrix: (K, K) P(given | true), rows are true classes.
         notes: doubts, one sentence each.
+        reliability: of the look-alikes, 0 to 1, None without them.
     """
 
     quality: Array
@@ -48,6 +50,7 @@ class Verdict:
     interval: tuple[int, int]
     noise_matrix: Array
     notes: list[str]
+    reliability: float | None = None
 
 
 @dataclass
@@ -111,6 +114,7 @@ def judge(
     *,
     expected_error_rate: float | None = None,
     threshold: float | None = None,
+    second: LookAlikes | None = None,
 ) -> Verdict:
     """Judge the labels.
 
@@ -120,12 +124,18 @@ def judge(
         labels: (n,) given labels.
         expected_error_rate: share to flag, instead of the estimate.
         threshold: quality to flag below, instead of the estimate.
+        second: the samples' look-alikes, a second witness.
     """
     read = read_labels(whole, early, labels)
     by_matrix = read.posterior.wrong
     by_doubt = np.zeros(len(labels)) if read.notes else doubt(read.log_ratio, read.seen)
     wrong = 1 - (1 - by_matrix) * (1 - by_doubt)
     score = read.log_ratio + 0.5 * read.seen.structure**2 * _log_odds(by_matrix)
+    trust = None
+    if second is not None:
+        ratio = second.votes.log_ratio(labels, read.other)
+        trust = 0.0 if read.notes else reliability(ratio, wrong)
+        score += WEIGHT * trust**2 * ratio
     probability = along_ranking(score, wrong)
     confidence = _confidence(probability, read.posterior, read.other)
     offered = confidence >= LIKELY
@@ -141,6 +151,7 @@ def judge(
         interval=(min(low, errors), max(high, errors)),
         noise_matrix=read.model.matrix,
         notes=read.notes,
+        reliability=trust,
     )
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.blocks import Block, iterate_blocks
+from labelaudit.history.embedded import Embedded
 from labelaudit.history.part import EpochPart
 from labelaudit.history.runs import AlignedRun, HeldOutRun, Run
 from labelaudit.history.samples import Samples
@@ -19,10 +20,12 @@ from labelaudit.history.samples import Samples
 if TYPE_CHECKING:
     import pandas as pd
 
+    from labelaudit.named_runs import NamedRuns
+
 Array = npt.NDArray[Any]
 
 
-class History:
+class History(Embedded):
     """What a model said of every sample in every epoch. Made by `open_history` or `history_from_arrays`.
 
     Attributes:
@@ -46,6 +49,13 @@ class History:
             f"History({self.path!r}: {self.n_samples:,} samples, {self.n_epochs} epochs, "
             f"{self.n_classes} classes{runs})"
         )
+
+    @property
+    def runs(self) -> NamedRuns:
+        """Audits, visualizations and indexes kept with this history: list, info, load, rename, delete, view, save."""
+        from labelaudit.named_runs import NamedRuns
+
+        return NamedRuns(self)
 
     @property
     def path(self) -> str:

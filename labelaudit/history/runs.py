@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelaudit.errors import LabelAuditError
-from labelaudit.history import arrow_file, layout, samples
+from labelaudit.history import arrow_file, embedding_files, layout, samples
 from labelaudit.history.folder import Folder
 from labelaudit.history.manifest import NAME as MANIFEST
 from labelaudit.history.manifest import Manifest, read_manifest
@@ -78,6 +78,11 @@ class StoredRun:
     def epoch_files(self, split: str, epoch: int) -> list[layout.EpochFile]:
         """Return an epoch's files that count, in the writers' order."""
         return self._files[split][epoch]
+
+    def embedding_files(self, split: str) -> dict[int, list[layout.EpochFile]]:
+        """Return the files of recorded embeddings by epoch, those that count."""
+        recorded = [file for files in self._files.get(split, {}).values() for file in files]
+        return embedding_files.counted_files(self.folder, split, recorded)
 
     def open_epoch(self, split: str, epoch: int) -> EpochPart:
         """Read and check an epoch's files."""

@@ -59,8 +59,9 @@ def open_history(path: PathLike | Sequence[PathLike], *, held_out: str | None = 
 
 
 def _held_out_runs(runs: Sequence[Run], split: str) -> list[Run]:
-    found: list[Run] = [HeldOutRun(run, split) for run in runs if isinstance(run, StoredRun) and split in run.splits]
-    if not found or split == "train":
+    named = [run for run in runs if isinstance(run, StoredRun) and split in run.splits and split != "train"]
+    found: list[Run] = [HeldOutRun(run, split) for run in named]
+    if not found:
         names = sorted({name for run in runs for name in run.splits})
         raise LabelAuditError(f"no run holds predictions under held_out={split!r}; recorded splits: {', '.join(names)}")
     return found

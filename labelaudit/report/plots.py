@@ -23,7 +23,12 @@ REGIONS = {"easy": "#0f766e", "ambiguous": "#a15c00", "hard": "#a3155f"}
 RASTERIZED_FROM = 5_000  # samples, so that a PDF stays small
 
 
-def _axes(ax: Axes | None) -> Axes:
+def new_axes(ax: Axes | None) -> Axes:
+    """Return the axes given, or new ones.
+
+    Raises:
+        LabelAuditError: matplotlib is not installed.
+    """
     if ax is not None:
         return ax
     try:
@@ -36,7 +41,7 @@ def _axes(ax: Axes | None) -> Axes:
 def data_map(audit: Audit, *, colour: str, ax: Axes | None) -> Axes:
     """Draw confidence against variability."""
     one_of("colour", colour, ("region", "flagged"))
-    axes, samples = _axes(ax), audit.samples
+    axes, samples = new_axes(ax), audit.samples
     flagged = samples["is_label_issue"].to_numpy(bool)
     if colour == "region":
         groups = [(name, tint, (samples["region"] == name).to_numpy(bool)) for name, tint in REGIONS.items()]
@@ -59,7 +64,7 @@ def data_map(audit: Audit, *, colour: str, ax: Axes | None) -> Axes:
 
 def noise_matrix(audit: Audit, *, max_classes: int, ax: Axes | None) -> Axes:
     """Draw the estimated P(given | true)."""
-    axes, matrix = _axes(ax), charts.noise_matrix(audit.noise_matrix, max_classes)
+    axes, matrix = new_axes(ax), charts.noise_matrix(audit.noise_matrix, max_classes)
     names, values = matrix["names"], np.array(matrix["values"], dtype=float)
     off = values * (1 - np.eye(len(values)))
     axes.imshow(off, cmap="Reds", vmin=0, vmax=max(float(off.max(initial=0)) * 1.4, 1e-9))
@@ -83,7 +88,7 @@ def history(audit: Audit, sample_id: Any, *, named: Any, ax: Axes | None) -> Axe
         raise LabelAuditError("the history of this audit is not at hand; pass history= (a history or its path)")
     flagged = audit.samples["is_label_issue"].to_numpy(bool)
     curves = curves_of(found, at, audit.codes("suggested_label")[at], flagged, split=audit.info.get("split"))
-    row, axes = audit.samples.iloc[int(at[0])], _axes(ax)
+    row, axes = audit.samples.iloc[int(at[0])], new_axes(ax)
     axes.plot(curves.epochs, curves.given[0], color=GIVEN, label=f"given: {row['given_label']}".replace("$", r"\$"))
     if not is_missing(row["suggested_label"]):
         label = f"suggested: {row['suggested_label']}".replace("$", r"\$")
@@ -100,7 +105,7 @@ def history(audit: Audit, sample_id: Any, *, named: Any, ax: Axes | None) -> Axe
 
 def score_histogram(audit: Audit, *, bins: int, ax: Axes | None) -> Axes:
     """Draw the histogram of label_quality and the cut."""
-    axes = _axes(ax)
+    axes = new_axes(ax)
     quality = audit.samples["label_quality"].to_numpy()
     flagged = audit.samples["is_label_issue"].to_numpy(bool)
     axes.hist(

@@ -1,0 +1,103 @@
+"""How far should look-alikes count in an audit? What chose the weight in labelaudit/auditing/look_alikes.py.
+
+    python benchmarks/neighbour_weight.py        # about 10 minutes on 2 cores
+
+Ten UCI tables that detection_quality.py does not use, with planted mistakes of the kinds of fit_doubt.py, each
+trained on and recorded. The ranking gets the neighbours' log ratio, times a constant, times a power of their measured
+reliability. Printed for each: the change of the average precision, its mean, its second and tenth percentile, and the
+mean on the data set that it serves worst; by the network's own last features and by the inputs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy as np
+import pandas as pd
+import quality_data
+import quality_noise
+import quality_training
+import torch
+from fit_doubt import NOISES, TABLES, unsure
+from sklearn.metrics import average_precision_score
+
+import labelaudit
+from labelaudit.analyzers.accumulator import accumulate
+from labelaudit.auditing.doubt import doubt
+from labelaudit.auditing.evidence import Evidence
+from labelaudit.auditing.look_alikes import look_alikes, reliability
+from labelaudit.auditing.verdict import Reading, read_labels
+from labelaudit.auditing.window import epoch_uses
+
+CONSTANTS, POWERS = (0.25, 0.35, 0.5, 0.7), (0, 1, 2, 3)
+
+
+def read_history(dataset: quality_data.Dataset, given: np.ndarray, regime: str) -> tuple[Reading, np.ndarray]:
+    """Train, record, and return the reading of the history and the network's last features."""
+    training = (quality_training.REGIMES[regime], dataset.features, given, dataset.n_classes, 0)
+    with tempfile.TemporaryDirectory() as folder:
+        quality_training.record(Path(folder), *training)
+        history = labelaudit.open_history(folder)
+        (evidence,) = accumulate(history, [partial(Evidence, uses=epoch_uses(history))])
+        assert isinstance(evidence, Evidence)
+        return read_labels(*evidence.averages(), history.labels), quality_training.last_features(*training)
+
+
+def gains(read: Reading, vectors: np.ndarray, given: np.ndarray, wrong: np.ndarray) -> dict[tuple[float, int], float]:
+    """Return the change of the average precision by each constant and power."""
+    embeddings = labelaudit.Embeddings.from_arrays(vectors)
+    ratio = look_alikes(embeddings, np.arange(len(given)), given, len(read.model.matrix)).votes.log_ratio(
+        given, read.other
+    )
+    by_matrix = read.posterior.wrong
+    trust = reliability(ratio, 1 - (1 - by_matrix) * (1 - doubt(read.log_ratio, read.seen)))
+    odds = np.clip(by_matrix, 1e-4, 1 - 1e-4)
+    score = read.log_ratio + 0.5 * read.seen.structure**2 * np.log(odds / (1 - odds))
+    before = average_precision_score(wrong, score)
+    return {
+        (constant, power): average_precision_score(wrong, score + constant * trust**power * ratio) - before
+        for constant in CONSTANTS
+        for power in POWERS
+    }
+
+
+def main() -> None:
+    """Train, compare, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", default="runs/detection_quality", help="cache of data sets")
+    parser.add_argument("--tables", nargs="+", default=TABLES)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    for number, name in enumerate(options.tables):
+        dataset = quality_data.load(name, Path(options.folder))
+        for turn, (kind, rate) in enumerate(NOISES):
+            if kind == "none" or (kind != "unsure" and not quality_noise.fits(False, dataset.n_classes, kind, rate)):
+                continue
+            regime = list(quality_training.REGIMES)[(number + turn) % len(quality_training.REGIMES)]
+            given = unsure(dataset, rate, 0) if kind == "unsure" else quality_noise.given_labels(dataset, kind, rate, 0)
+            read, features = read_history(dataset, given, regime)
+            for source, vectors in (("last features", features), ("inputs", dataset.features)):
+                found = gains(read, vectors, given, given != dataset.labels)
+                rows += [{"table": name, "by": source, "weight": key, "gain": gain} for key, gain in found.items()]
+        print(name, file=sys.stderr)
+    table = pd.DataFrame(rows)
+    print("| by | constant | power of the reliability | mean | 2nd percentile | 10th percentile | worst data set |")
+    print("|---|---|---|---|---|---|---|")
+    for (source, (constant, power)), of in table.groupby(["by", "weight"], sort=False):
+        worst = of.groupby("table")["gain"].mean()
+        print(
+            f"| {source} | {constant} | {power} | {of['gain'].mean():+.4f} | {of['gain'].quantile(0.02):+.4f} | "
+            f"{of['gain'].quantile(0.1):+.4f} | {worst.idxmin()} {worst.min():+.4f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
