@@ -39,6 +39,8 @@ class Audit(Shown, Exports):
         class_names: one name per class, or None.
         info: parameters, conventions and versions of this audit.
         history: the history that was audited, where it is at hand; it is not saved.
+        objects: of a detection audit: one row per ground-truth box, in the input's order; else None.
+        missing: of a detection audit: one row per probably missing object, the likeliest first; else None.
     """
 
     samples: pd.DataFrame
@@ -47,6 +49,8 @@ class Audit(Shown, Exports):
     class_names: list[str] | None = None
     info: dict[str, Any] = field(default_factory=dict)
     history: History | None = field(default=None, compare=False)
+    objects: pd.DataFrame | None = None
+    missing: pd.DataFrame | None = None
 
     def __repr__(self) -> str:
         return str(self.summary)
@@ -114,6 +118,12 @@ class Audit(Shown, Exports):
             )
         folder.write("samples.parquet", _parquet(self.samples))
         folder.write("noise_matrix.parquet", _parquet(self.noise_matrix))
+        for name in OF_DETECTIONS:
+            table = getattr(self, name)
+            if table is not None:
+                folder.write(f"{name}.parquet", _parquet(table))
+            elif f"{name}.parquet" in folder.names():
+                folder.remove(f"{name}.parquet")
         facts = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -124,7 +134,8 @@ class Audit(Shown, Exports):
         folder.write("audit.json", json.dumps(facts, indent=1).encode())
 
 
-_FILES = ("audit.json", "samples.parquet", "noise_matrix.parquet")
+OF_DETECTIONS = ("objects", "missing")
+_FILES = ("audit.json", "samples.parquet", "noise_matrix.parquet", "objects.parquet", "missing.parquet")
 
 
 def load_audit(path: str | os.PathLike[str]) -> Audit:
@@ -145,7 +156,8 @@ def load_audit(path: str | os.PathLike[str]) -> Audit:
             f"this labelaudit reads {FORMAT!r} up to {FORMAT_VERSION}. Type: pip install --upgrade labelaudit"
         )
     tables: dict[str, pd.DataFrame] = {}
-    for name in ("samples", "noise_matrix"):
+    of_detections = [name for name in OF_DETECTIONS if f"{name}.parquet" in folder.names()]
+    for name in ("samples", "noise_matrix", *of_detections):
         try:
             tables[name] = pd.read_parquet(io.BytesIO(bytes(folder.read(f"{name}.parquet"))))
         except (OSError, ValueError) as problem:

@@ -1,0 +1,1 @@
+"""Audits of object detection: wrong classes, wrong boxes, missing and spurious objects."""
