@@ -15,6 +15,7 @@ from labelaudit.errors import LabelAuditError
 if TYPE_CHECKING:
     import labelaudit.analyzers as analyzers
     from labelaudit.auditing import Audit, Comparison, audit, compare, load_audit, plant_mistakes
+    from labelaudit.detection.store.writer import DetectionWriter
     from labelaudit.history import History, Recorder, history_from_arrays, open_history
     from labelaudit.relabeling import Relabelled, relabel, undo_relabel
     from labelaudit.reviewing import DecisionLog, Review, load_decisions, review, write_decisions
@@ -25,6 +26,7 @@ __all__ = [
     "Audit",
     "Comparison",
     "DecisionLog",
+    "DetectionWriter",
     "History",
     "LabelAuditError",
     "Recorder",
@@ -50,6 +52,7 @@ _MODULE_OF = {
     "Audit": "labelaudit.auditing",
     "Comparison": "labelaudit.auditing",
     "DecisionLog": "labelaudit.reviewing",
+    "DetectionWriter": "labelaudit.detection.store.writer",
     "History": "labelaudit.history",
     "Recorder": "labelaudit.history",
     "Relabelled": "labelaudit.relabeling",

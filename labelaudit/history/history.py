@@ -53,6 +53,11 @@ class History:
         return ", ".join(run.url for run in self.runs_read)
 
     @property
+    def task(self) -> str:
+        """What the model did: "classification" or "detection"."""
+        return self.runs_read[0].manifest.task
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """Recorded splits, "train" first."""
         return self.runs_read[0].splits
