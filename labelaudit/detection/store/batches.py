@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,53 +36,67 @@ def checked_ids(image_ids: Any) -> Array:
     return ids
 
 
-def flat(batch: Any, n: int, keys: Sequence[str], what: str) -> Ragged:
-    """Return per-image dicts of arrays as flat arrays.
+def flat(
+    batch: Any,
+    n: int,
+    keys: Sequence[str],
+    what: str,
+    *,
+    array: Callable[[Any], Any] = np.asarray,
+    join: Callable[[list[Any]], Any] = np.concatenate,
+) -> Ragged:
+    """Return per-image dicts of arrays as flat arrays; only shapes are looked at.
 
     Args:
         batch: (n,) mappings, each with arrays (boxes (m, 4), the others (m,)).
         n: number of images.
-        keys: names to read; "crowd" may be missing and is also read from "iscrowd".
+        keys: names to read, "boxes" first; "crowd" may be missing and is also read from "iscrowd".
         what: "detections" or "targets", for errors.
+        array: makes an array of a value.
+        join: makes one array of many.
     """
     if isinstance(batch, Mapping) or not isinstance(batch, Sequence) or len(batch) != n:
         found = "one dict" if isinstance(batch, Mapping) else _described(batch)
         raise LabelAuditError(
             f"{what} are {found}; expected a list of {n} dicts, one per image, with {', '.join(keys)}"
         )
-    columns: dict[str, list[Array]] = {key: [] for key in keys}
+    columns: dict[str, list[Any]] = {key: [] for key in keys}
     counts = np.zeros(n, np.int64)
     for row, image in enumerate(batch):
         if not isinstance(image, Mapping):
             raise LabelAuditError(f"{what}[{row}] is {_described(image)}; expected a dict with {', '.join(keys)}")
-        boxes = _column(image, "boxes", row, what)
-        boxes = boxes.reshape(-1, 4) if boxes.size == 0 else boxes
-        if boxes.ndim != 2 or boxes.shape[1] != 4:
-            raise LabelAuditError(f"{what}[{row}]['boxes'] has shape {boxes.shape}; expected (n, 4)")
-        counts[row] = len(boxes)
+        boxes = array(_value(image, "boxes", row, what))
+        if 0 in boxes.shape:
+            boxes = boxes.reshape(-1, 4)
+        if len(boxes.shape) != 2 or boxes.shape[1] != 4:
+            raise LabelAuditError(f"{what}[{row}]['boxes'] has shape {tuple(boxes.shape)}; expected (n, 4)")
+        counts[row] = boxes.shape[0]
         columns["boxes"].append(boxes)
         for key in keys[1:]:
-            values = _crowd(image, len(boxes)) if key == "crowd" else _column(image, key, row, what).reshape(-1)
+            value = _crowd(image, len(boxes)) if key == "crowd" else _value(image, key, row, what)
+            values = array(value).reshape(-1)
             if len(values) != len(boxes):
                 raise LabelAuditError(f"{what}[{row}] has {len(boxes)} boxes and {len(values)} {key}")
             columns[key].append(values)
-    return Ragged(counts, {key: np.concatenate(parts) if parts else np.empty(0) for key, parts in columns.items()})
+    return Ragged(counts, {key: join(parts) for key, parts in columns.items()})
 
 
-def _column(image: Mapping[str, Any], key: str, row: int, what: str) -> Array:
+def _value(image: Mapping[str, Any], key: str, row: int, what: str) -> Any:
     if key not in image:
         raise LabelAuditError(f"{what}[{row}] has {', '.join(map(str, image)) or 'nothing'}, but no {key!r}")
-    values = np.asarray(image[key])
-    if values.size and values.dtype.kind not in "fiub":
-        raise LabelAuditError(f"{what}[{row}][{key!r}] has type {values.dtype}; expected numbers")
-    return values.astype(np.float64) if not values.size else values
+    return image[key]
 
 
-def _crowd(image: Mapping[str, Any], n: int) -> Array:
-    for name in CROWD_NAMES:
-        if name in image:
-            return np.asarray(image[name]).reshape(-1).astype(bool)
-    return np.zeros(n, bool)
+def _crowd(image: Mapping[str, Any], n: int) -> Any:
+    found = [image[name] for name in CROWD_NAMES if name in image]
+    return found[0] if found else np.zeros(n, bool)
+
+
+def refuse_other_types(table: Ragged, what: str) -> None:
+    """Refuse columns that are no numbers."""
+    for key, column in table.columns.items():
+        if column.dtype.kind not in "fiub":
+            raise LabelAuditError(f"{what} have {key} of type {column.dtype}; expected numbers")
 
 
 def _described(value: Any) -> str:

@@ -127,6 +127,8 @@ class DetectionWriter(EpochWriter):
 
     def record_flat(self, ids: Array, drawn: Ragged, truth: Ragged, *, sizes: Any = None, split: str = "train") -> None:
         """Take n images as flat arrays: ``drawn`` with boxes, scores, labels; ``truth`` with boxes, labels, crowd."""
+        batches.refuse_other_types(drawn, "detections")
+        batches.refuse_other_types(truth, "targets")
         truth = self._checked_truth(ids, truth)
         drawn = self._checked_drawn(ids, drawn)
         size = np.full((len(ids), 2), np.nan) if sizes is None else np.asarray(sizes, np.float64).reshape(len(ids), 2)
