@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
+import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +19,12 @@ from transformers import TrainerCallback
 from labelaudit.callbacks.sample_ids import Tagged, TaggingDataset
 from labelaudit.callbacks.torch_recorder import TorchRecorder
 from labelaudit.errors import LabelAuditError
+from labelaudit.history import Recorder
 
 __all__ = ["TrainerRecorder"]
 
 _TAG = "labelaudit_ids_and_labels"  # (n, 2): what travels with a batch from the collate function to the model's forward
+_PARTS = "labelaudit.json"  # in a checkpoint's folder: where the rows of its unfinished epoch are kept
 
 
 class TrainerRecorder(TrainerCallback):
@@ -58,6 +63,8 @@ class TrainerRecorder(TrainerCallback):
         start = {"start_epoch": int(state.epoch or 0), "resume": True} if resumed else {"start_epoch": 0}
         self._recorder = TorchRecorder(self.path, **{**self._options, **start})
         self._follow(loader)
+        if resumed:
+            self._go_on_with_part(args, state)
         self._hooks = [
             model.register_forward_pre_hook(self._before_forward, with_kwargs=True),
             model.register_forward_hook(self._after_forward),
@@ -66,7 +73,17 @@ class TrainerRecorder(TrainerCallback):
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Write the epoch, before a checkpoint of it is saved."""
         if self._recorder is not None:
-            self._recorder.end_epoch()
+            self._recorder.end_epoch(whole=float(state.epoch).is_integer())
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Keep the rows of the epoch that the checkpoint was saved in, on every rank."""
+        if self._recorder is None:
+            return
+        kept = self._recorder.state_dict()
+        file = _parts_file(args, state)
+        if state.is_world_process_zero and file.parent.is_dir() and kept["part"] is not None:
+            parts = json.loads(file.read_text()) if file.exists() else {}
+            file.write_text(json.dumps({**parts, os.fspath(self.path): kept}))
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Mark the history finished, and leave the model as it was."""
@@ -74,6 +91,25 @@ class TrainerRecorder(TrainerCallback):
         self._leave()
         if recorder is not None:
             recorder.close()
+
+    def _go_on_with_part(self, args: Any, state: Any) -> None:
+        """Take up the rows recorded before the checkpoint; whole epochs need none."""
+        assert self._recorder is not None
+        file = _parts_file(args, state)
+        kept = json.loads(file.read_text()).get(os.fspath(self.path)) if file.exists() else None
+        if kept is not None:
+            before = kept["epoch"] < int(state.epoch)  # saved after the epoch's last step, before its end
+            if before and kept["epoch"] in Recorder.recorded_epochs(self.path):
+                return
+            self._recorder.load_state_dict(kept)
+            if before:
+                self._recorder.end_epoch()
+        elif state.epoch != int(state.epoch):
+            warnings.warn(
+                f"training goes on in the middle of epoch {int(state.epoch)}, and {file} does not say where the rows"
+                " recorded before the checkpoint are: this epoch's history has the rest only",
+                stacklevel=2,
+            )
 
     def _check_columns(self, args: Any, model: Any) -> None:
         if self._id_key is None or not args.remove_unused_columns:
@@ -123,6 +159,10 @@ class TrainerRecorder(TrainerCallback):
         for hook in self._hooks:
             hook.remove()
         self._hooks, self._recorder, self._now = [], None, None
+
+
+def _parts_file(args: Any, state: Any) -> Path:
+    return Path(args.output_dir) / f"checkpoint-{state.global_step}" / _PARTS
 
 
 class _TagFromPositions:

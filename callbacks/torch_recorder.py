@@ -111,11 +111,14 @@ class TorchRecorder:
         if self._epoch(split) % self._every == 0:
             writer.add(ids, scores.detach(), labels, split=split)
 
-    def end_epoch(self, *, split: str = "train") -> int:
-        """Write the epoch and return its number, once it is on disk."""
+    def end_epoch(self, *, split: str = "train", whole: bool = True) -> int:
+        """Write the epoch and return its number, once it is on disk.
+
+        `whole=False`: training stopped within the epoch; rows kept by `state_dict` stay, for a run resumed from there.
+        """
         writer = self._writer or self._open()
         epoch = self._epoch(split)
-        writer.end_epoch(epoch, split=split)
+        writer.end_epoch(epoch, split=split, whole=whole)
         writer.wait()
         writer.check()
         self._epochs[split] = epoch + 1

@@ -41,6 +41,17 @@ def log_time_weight(index: int) -> float:
     return (0.5 if index == 0 or index >= LATE else 1.0) / (index + 1)
 
 
+def held_out_uses(n_epochs: int) -> list[EpochUse]:
+    """Return how epochs are used in which a model predicted samples that it never trained on.
+
+    Nothing of these is memorised, and the model is at its best late: the second half of the epochs counts, evenly. In
+    all, a model has the same weight whether it trained on a sample or not.
+    """
+    late = range(n_epochs // 2, n_epochs)
+    each = sum(map(log_time_weight, range(n_epochs))) / max(len(late), 1)
+    return [EpochUse(each, True) if index in late else EpochUse(0.0, False) for index in range(n_epochs)]
+
+
 class Evidence(Accumulator):
     """The log-time average and the early average; 8 K + 16 bytes a sample (144 for summaries of many classes).
 

@@ -74,6 +74,7 @@ def accumulate_on(
     task = partial(
         _of_range,
         _places(history),
+        history.held_out,
         uuid.uuid4().hex,
         tuple(kinds),
         dict(uses),
@@ -91,12 +92,12 @@ def accumulate_on(
 
 def _places(history: History) -> tuple[str, ...]:
     """Return where the workers find the runs."""
-    if not all(isinstance(run, StoredRun) for run in history.runs_read):
+    if not all(isinstance(run, StoredRun) for run in history.trained):
         raise LabelAuditError(
             f"{history.path} is no history that workers of a cluster could open. Record it with labelaudit.Recorder "
             "into a folder or a URL that all of them reach, or leave client= out"
         )
-    urls = (run.url for run in history.runs_read)
+    urls = (run.url for run in history.trained)
     return tuple(url if "://" in url else os.path.abspath(url) for url in urls)
 
 
@@ -108,13 +109,14 @@ def _ranges(n: int, workers: int) -> list[tuple[int, int]]:
 
 
 @lru_cache(maxsize=1)
-def _opened(places: tuple[str, ...], audit: str) -> History:
+def _opened(places: tuple[str, ...], held_out: str | None, audit: str) -> History:
     """Open a history once for each worker and audit: another audit may find other files there."""
-    return open_history(list(places))
+    return open_history(list(places), held_out=held_out)
 
 
 def _of_range(
     places: tuple[str, ...],
+    held_out: str | None,
     audit: str,
     kinds: tuple[type[Accumulator], ...],
     uses: Mapping[tuple[int, int], EpochUse],
@@ -123,7 +125,8 @@ def _of_range(
     rows: tuple[int, int],
 ) -> tuple[list[dict[str, Array]], Evidence]:
     """Return the wanted columns of every accumulator, and the evidence, of samples [low, high)."""
-    *states, evidence = accumulate(_opened(places, audit), [*kinds, partial(Evidence, uses=uses)], rows=rows, **options)
+    history = _opened(places, held_out, audit)
+    *states, evidence = accumulate(history, [*kinds, partial(Evidence, uses=uses)], rows=rows, **options)
     assert isinstance(evidence, Evidence)
     columns = [{name: values for name, values in state.result().items() if name in wanted} for state in states]
     return columns, evidence

@@ -150,7 +150,7 @@ def _summary(
     worst = of_class[of_class["sum"] > 0].sort_values(["share", "sum"], ascending=False, kind="stable").head(5)
     pairs = flagged.groupby(["given_label", "suggested_label"], observed=True).size()
     pairs = pairs.sort_values(ascending=False, kind="stable").head(5)
-    early = [epoch for (_, epoch), use in uses.items() if use.early]
+    early = [epoch for (run, epoch), use in uses.items() if use.early and run < len(history.trained)]
     notes = list(verdict.notes)
     length = sum(run.manifest.n_samples.get(split or "train") or 0 for run in history.runs_read[:1])
     if length > len(table):
@@ -162,7 +162,7 @@ def _summary(
         n_samples=len(table),
         n_epochs=history.n_epochs,
         n_classes=history.n_classes,
-        n_runs=len(history.runs_read),
+        n_runs=len(history.trained),
         n_flagged=int(verdict.flagged.sum()),
         estimated_errors=verdict.estimated_errors,
         estimated_error_rate=verdict.estimated_errors / len(table),
@@ -194,7 +194,8 @@ def _info(
     import labelaudit
 
     return {
-        "history": [run.url for run in history.runs_read],
+        "history": [run.url for run in history.trained],
+        "held_out": history.held_out,
         "split": split or history.splits[0],
         "labelaudit": labelaudit.__version__,
         "expected_error_rate": expected_error_rate,

@@ -17,8 +17,9 @@ import numpy.typing as npt
 
 from labelaudit.analyzers.accumulator import epochs_of_runs
 from labelaudit.auditing import noise_model
-from labelaudit.auditing.evidence import EpochUse, log_time_weight
+from labelaudit.auditing.evidence import EpochUse, held_out_uses, log_time_weight
 from labelaudit.history import History
+from labelaudit.history.runs import HeldOutRun
 
 Array = npt.NDArray[Any]
 
@@ -49,6 +50,9 @@ def epoch_uses(
     uses: dict[tuple[int, int], EpochUse] = {}
     for run, recorded in enumerate(epochs_of_runs(history, split)):
         chosen = [epoch for epoch in recorded if wanted is None or epoch in wanted]
+        if isinstance(history.runs_read[run], HeldOutRun):
+            uses |= {(run, epoch): use for epoch, use in zip(chosen, held_out_uses(len(chosen)), strict=True)}
+            continue
         early = set(early_epochs(history, run, chosen, split))
         for index, epoch in enumerate(chosen):
             uses[run, epoch] = EpochUse(log_time_weight(index), epoch in early)

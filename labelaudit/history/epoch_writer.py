@@ -94,7 +94,7 @@ class EpochWriter(ABC):
     def _check_what_is_there(self, overwrite: bool, resume: bool, start: int | None, segment: int | None) -> None:
         url = self._folder.url
         splits = self._folder.folders("epochs")
-        files = [f for split in splits for f in layout.list_files(self._folder, layout.epochs_folder(split))]
+        files = _files(self._folder)
         last = max(layout.current_files(files), default=-1)
         newest = max((file.segment for file in files), default=-1)
         self.segment = newest + 1 if segment is None else segment
@@ -127,10 +127,12 @@ class EpochWriter(ABC):
     @staticmethod
     def next_segment(path: str | os.PathLike[str]) -> int:
         """Return the number of the next start in a folder; parallel writers must share it."""
-        folder = open_folder(path)
-        splits = folder.folders("epochs")
-        files = [f for split in splits for f in layout.list_files(folder, layout.epochs_folder(split))]
-        return max((file.segment for file in files), default=-1) + 1
+        return max((file.segment for file in _files(open_folder(path))), default=-1) + 1
+
+    @staticmethod
+    def recorded_epochs(path: str | os.PathLike[str]) -> list[int]:
+        """Return the numbers of the epochs that a folder holds, of any split."""
+        return list(layout.current_files(_files(open_folder(path))))
 
     def _begin(self, facts: manifest.Manifest) -> manifest.Manifest:
         """Begin a new history with these facts, once its first rows are known to be good."""
@@ -255,3 +257,7 @@ class EpochWriter(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close(finished=kind is None)
+
+
+def _files(folder: Folder) -> list[EpochFile]:
+    return [f for split in folder.folders("epochs") for f in layout.list_files(folder, layout.epochs_folder(split))]

@@ -13,7 +13,7 @@ import pyarrow as pa
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.blocks import Block, iterate_blocks
 from labelaudit.history.part import EpochPart
-from labelaudit.history.runs import AlignedRun, Run
+from labelaudit.history.runs import AlignedRun, HeldOutRun, Run
 from labelaudit.history.samples import Samples
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class History:
         self._tables: dict[str, tuple[Samples, list[Run | AlignedRun]]] = {}
 
     def __repr__(self) -> str:
-        runs = f", {len(self.runs_read)} runs" if len(self.runs_read) > 1 else ""
+        runs = f", {len(self.trained)} runs" if len(self.trained) > 1 else ""
         return (
             f"History({self.path!r}: {self.n_samples:,} samples, {self.n_epochs} epochs, "
             f"{self.n_classes} classes{runs})"
@@ -50,7 +50,17 @@ class History:
     @property
     def path(self) -> str:
         """Where it lies; several runs are joined by a comma."""
-        return ", ".join(run.url for run in self.runs_read)
+        return ", ".join(run.url for run in self.trained)
+
+    @property
+    def trained(self) -> tuple[Run, ...]:
+        """The runs themselves, without what they left out of training and predicted (see `open_history`, held_out=)."""
+        return tuple(run for run in self.runs_read if not isinstance(run, HeldOutRun))
+
+    @property
+    def held_out(self) -> str | None:
+        """Under which name the runs recorded what they left out of training; None: that is not read."""
+        return next((run.held_out for run in self.runs_read if isinstance(run, HeldOutRun)), None)
 
     @property
     def task(self) -> str:
@@ -75,7 +85,7 @@ class History:
     @property
     def n_epochs(self) -> int:
         """Number of recorded epochs, over all runs."""
-        return sum(len(run.epochs(self._split(None))) for run in self.runs_read)
+        return sum(len(run.epochs(self._split(None))) for run in self.trained)
 
     @property
     def epochs(self) -> list[int]:
@@ -237,6 +247,11 @@ def _align(runs: tuple[Run, ...], split: str) -> tuple[Samples, list[Run | Align
     index = pd.Index(_ids(tables[0]))
     for table in tables[1:]:
         index = index.append(pd.Index(_ids(table)).difference(index, sort=False))
+    if all(run.manifest.keys == "position" for run in runs):  # also samples that the first run never saw have a place
+        position = np.zeros(len(index), np.int64)
+        for table in reversed(tables):
+            position[index.get_indexer(pd.Index(_ids(table)))] = table.keys
+        index = index[np.argsort(position, kind="stable")]
     ids = index.to_numpy()
     labels = np.full(len(ids), -1, np.int32)
     true = np.full(len(ids), -1, np.int32)

@@ -29,6 +29,8 @@ class Recorder(EpochWriter):
         class_names: one name per class.
         sample_ids: the user's own id of every dataset position, (n,).
         n_samples: length of the dataset, or {split: length}; checked against an earlier run's.
+        held_out: splits beside "train" whose positions are in the same dataset: samples that this run leaves out of
+            training. ``sample_ids`` and ``planted`` hold for them too.
         keep: "scores" (whole vectors), "summary" (8 bytes per sample and epoch), or "auto": whole vectors
             up to 32 classes.
         scores_are: "logits", "probabilities", or "auto": read from the first rows.
@@ -68,6 +70,7 @@ class Recorder(EpochWriter):
         class_names: Sequence[str] | None = None,
         sample_ids: Sequence[Any] | None = None,
         n_samples: int | Mapping[str, int | None] | None = None,
+        held_out: Sequence[str] = (),
         keep: str = "auto",
         scores_are: str = "auto",
         task: str = "classification",
@@ -93,6 +96,7 @@ class Recorder(EpochWriter):
         self._class_names = None if class_names is None else [str(name) for name in class_names]
         self._keep, self._scores_are, self._precision = keep, scores_are, precision
         self._every, self._ignore, self._nan = every_n_epochs, ignore_label, nan
+        self._one_dataset = {"train", *held_out}
         super().__init__(
             path,
             n_samples=n_samples,
@@ -188,6 +192,6 @@ class Recorder(EpochWriter):
         return rows.waiting_rows(part, presented)
 
     def _complete(self, fresh: Samples, split: str) -> None:
-        if split == "train" and fresh.ids is None:
+        if split in self._one_dataset and fresh.ids is None:
             fresh.ids = rows.by_position(self._sample_ids, fresh.keys, "sample_ids")
             fresh.true_labels = rows.by_position(self._true_labels, fresh.keys, "planted")

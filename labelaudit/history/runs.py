@@ -183,6 +183,46 @@ class MemoryRun:
         return EpochPart(None, columns, self.manifest.n_classes)
 
 
+class HeldOutRun:
+    """The samples that a run left out of training, as its model predicted them in each epoch: a run of its own.
+
+    It stands for "train" in a history, so that these predictions are read beside those of runs that trained on the
+    samples.
+
+    Args:
+        run: the run.
+        split: under which name it recorded them, as `held_out` then says.
+
+    Raises:
+        LabelAuditError: the run trained on one of them.
+    """
+
+    def __init__(self, run: StoredRun, split: str) -> None:
+        self.run, self.held_out = run, split
+        self.url, self.manifest = run.url, run.manifest
+        self.splits: tuple[str, ...] = ("train",)
+        trained_on, held = run.samples("train"), run.samples(split)
+        both = np.isin(held.keys, trained_on.keys)
+        if both.any():
+            where = held.keys if held.ids is None else held.ids
+            raise LabelAuditError(
+                f"{run.url} trained on {int(both.sum()):,} samples of its split {split!r} (first: {where[both][0]}): "
+                "they are not held out. Leave held_out= out"
+            )
+
+    def samples(self, split: str) -> Samples:
+        """Return the table of the samples held out."""
+        return self.run.samples(self.held_out)
+
+    def epochs(self, split: str) -> list[int]:
+        """Return the numbers of the epochs in which they were predicted."""
+        return self.run.epochs(self.held_out) if split in self.splits else []
+
+    def open_epoch(self, split: str, epoch: int) -> EpochPart:
+        """Return one epoch."""
+        return self.run.open_epoch(self.held_out, epoch)
+
+
 class AlignedRun:
     """A run among several: its rows numbered as in the table that all of them share."""
 

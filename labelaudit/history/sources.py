@@ -18,13 +18,13 @@ from labelaudit.history.foreign import is_foreign, open_foreign
 from labelaudit.history.history import History
 from labelaudit.history.manifest import Manifest
 from labelaudit.history.rows import integer_labels, one_of, unique_ids
-from labelaudit.history.runs import ROOM_OF_TASK, MemoryRun, Run, open_run
+from labelaudit.history.runs import ROOM_OF_TASK, HeldOutRun, MemoryRun, Run, StoredRun, open_run
 from labelaudit.history.samples import Samples, true_labels_of
 
 PathLike = str | os.PathLike[str]
 
 
-def open_history(path: PathLike | Sequence[PathLike]) -> History:
+def open_history(path: PathLike | Sequence[PathLike], *, held_out: str | None = None) -> History:
     """Open a history for reading.
 
     Args:
@@ -32,9 +32,13 @@ def open_history(path: PathLike | Sequence[PathLike]) -> History:
             and ``labels``, or a list of those: runs on the same samples and labels. Also what other tools wrote:
             a folder with dataset-cartography's ``dynamics_epoch_*.jsonl``, AUM's ``full_aum_records.csv``,
             InterpretDL's ``stats.pkl``; see `labelaudit.history.foreign.open_foreign`.
+        held_out: name of the split, such as "val", under which runs recorded samples of the same data set that they
+            left out of training. They are read beside the others, each as a run of its own that nobody memorised:
+            for cross-validated runs, where every sample is held out by some run and trained on by the others.
 
     Raises:
-        LabelAuditError: nothing readable is there; what was found is said.
+        LabelAuditError: nothing readable is there; what was found is said. Or a run trained on what it is said to
+            have held out.
     """
     paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
     if not paths:
@@ -53,10 +57,22 @@ def open_history(path: PathLike | Sequence[PathLike]) -> History:
     tasks = {run.manifest.task for run in runs}
     if len(tasks) > 1:
         raise LabelAuditError(f"these runs are of several tasks, {' and '.join(sorted(tasks))}: audit them apart")
-    if tasks == {"classification"}:
-        return History(runs)
-    of_task: type[History] = import_module(ROOM_OF_TASK[tasks.pop()]).HISTORY
-    return of_task(runs)
+    if tasks != {"classification"}:
+        if held_out is not None:
+            raise LabelAuditError(f"held_out= is about classification, and these runs are of {tasks.pop()}")
+        of_task: type[History] = import_module(ROOM_OF_TASK[tasks.pop()]).HISTORY
+        return of_task(runs)
+    if held_out is not None:
+        runs += _held_out_runs(runs, held_out)
+    return History(runs)
+
+
+def _held_out_runs(runs: Sequence[Run], split: str) -> list[Run]:
+    found: list[Run] = [HeldOutRun(run, split) for run in runs if isinstance(run, StoredRun) and split in run.splits]
+    if not found or split == "train":
+        names = sorted({name for run in runs for name in run.splits})
+        raise LabelAuditError(f"no run holds predictions under held_out={split!r}; recorded splits: {', '.join(names)}")
+    return found
 
 
 def history_from_arrays(

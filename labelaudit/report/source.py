@@ -38,7 +38,7 @@ def history_of(audit: Audit, named: Any = None) -> History | None:
     if not places or not all(os.path.isdir(place) for place in places):  # never fetched from elsewhere unasked
         return None
     try:
-        history = open_history(places)
+        history = open_history(places, held_out=audit.info.get("held_out"))
         return history if _fits(audit, history) else None
     except (LabelAuditError, OSError):
         return None

@@ -11,7 +11,14 @@ import torch
 from spy import K, N, assert_recorded, features_and_labels
 from torch import nn
 from torch.utils.data import Dataset, IterableDataset
-from transformers import BertConfig, BertForSequenceClassification, PretrainedConfig, Trainer, TrainingArguments
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    PretrainedConfig,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
 
 from labelaudit import LabelAuditError, open_history
 from labelaudit.callbacks import TrainerRecorder
@@ -159,3 +166,34 @@ def test_resume_from_a_checkpoint(tmp_path: Path) -> None:
     )
     assert sorted(second.model.said) == [2]
     assert_recorded(tmp_path / "run", {**first.model.said, **second.model.said})
+
+
+@pytest.mark.filterwarnings("ignore:.*PyTorch.*weights_only.*")
+@pytest.mark.parametrize("step", [3, 7, 10], ids=["in the first epoch", "at its last step", "in the second"])
+def test_resume_in_the_middle_of_an_epoch_loses_no_row(tmp_path: Path, step: int) -> None:
+    first = run(tmp_path, TrainerRecorder(tmp_path / "run"), save_strategy="steps", save_steps=step, max_steps=step)
+    second = run(tmp_path, TrainerRecorder(tmp_path / "run"), resume=str(tmp_path / f"checkpoint-{step}"))
+    said = {epoch: {**first.model.said[epoch], **second.model.said[epoch]} for epoch in (0, 1)}
+    assert_recorded(tmp_path / "run", said)
+
+
+@pytest.mark.filterwarnings("ignore:.*PyTorch.*weights_only.*")
+def test_killed_between_the_last_step_and_the_end_of_its_epoch(tmp_path: Path) -> None:
+    class Kill(TrainerCallback):
+        def on_epoch_end(self, *args: Any, **kwargs: Any) -> None:
+            raise KeyboardInterrupt  # before the recorder's turn: the epoch's rows are in the checkpoint's part only
+
+    first = Model()
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, Kill(), TrainerRecorder(tmp_path / "run"), model=first, save_strategy="steps", save_steps=7)
+    second = run(tmp_path, TrainerRecorder(tmp_path / "run"), resume=str(tmp_path / "checkpoint-7"))
+    assert sorted(second.model.said) == [1]
+    assert_recorded(tmp_path / "run", {**first.said, **second.model.said})
+
+
+@pytest.mark.filterwarnings("ignore:.*PyTorch.*weights_only.*")
+def test_a_checkpoint_without_the_recorder_is_said(tmp_path: Path) -> None:
+    run(tmp_path, save_strategy="steps", save_steps=3, max_steps=3)
+    with pytest.warns(UserWarning, match="has the rest only"):
+        run(tmp_path, TrainerRecorder(tmp_path / "run"), resume=str(tmp_path / "checkpoint-3"))
+    assert open_history(tmp_path / "run").n_epochs == 2
