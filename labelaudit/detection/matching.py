@@ -27,7 +27,7 @@ def match(
 
     By default a detection goes to the free box of its own class that it overlaps most. Where all such boxes are
     taken it is a duplicate and stays unmatched. Where there is none, it goes to the free box of another class
-    that it overlaps most: a possible class error. A crowd box takes any number of detections, after the others.
+    that it overlaps most: a possible class error. A crowd box takes any number of detections of its class, after the others.
 
     Args:
         objects: n ground-truth boxes.
@@ -41,13 +41,13 @@ def match(
     """
     floor = min(iou_threshold, 1 - CLOSE)
     if pairs is None:
-        pairs = overlapping(detections.image, detections.box, objects.image, objects.box, floor)
+        pairs = overlapping(detections.image, detections.box, objects.image, objects.box, floor, objects.crowd)
     enough = np.flatnonzero(pairs.iou >= floor)
     det, obj, iou = pairs.first[enough], pairs.second[enough], pairs.iou[enough]
-    same = np.ones(len(det), bool) if class_blind else detections.category[det] == objects.category[obj]
+    same = detections.category[det] == objects.category[obj]
     has_own = np.zeros(len(detections), bool)
-    has_own[det[same]] = True
-    usable = same | ~has_own[det]
+    has_own[det[same]] = not class_blind
+    usable = same | ~(has_own[det] | objects.crowd[obj])
     det, obj, iou = det[usable], obj[usable], iou[usable]
     order = np.lexsort((obj, -iou, objects.crowd[obj], det))
     det, obj = det[order], obj[order]

@@ -43,20 +43,32 @@ def iou_of(first: Array, second: Array) -> Array:
 
 
 def overlapping(
-    first_image: Array, first_box: Array, second_image: Array, second_box: Array, at_least: float = 0.0
+    first_image: Array,
+    first_box: Array,
+    second_image: Array,
+    second_box: Array,
+    at_least: float = 0.0,
+    crowd: Array | None = None,
 ) -> Pairs:
     """Return the pairs of boxes of one image whose IoU is above 0 and at least ``at_least``.
 
     Both sets are sorted by image. Memory is bounded by the pairs that are returned, not by those looked at.
+    Where the second box is marked in ``crowd``, what counts is the share of the first box that lies in it, as in
+    COCO's evaluation.
     """
-    found = list(_blocks(first_image, first_box, second_image, second_box, at_least))
+    found = list(_blocks(first_image, first_box, second_image, second_box, at_least, crowd))
     if not found:
         return Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
     return Pairs(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
 def _blocks(
-    first_image: Array, first_box: Array, second_image: Array, second_box: Array, at_least: float
+    first_image: Array,
+    first_box: Array,
+    second_image: Array,
+    second_box: Array,
+    at_least: float,
+    crowd: Array | None,
 ) -> Iterator[Pairs]:
     start = np.searchsorted(second_image, first_image, "left")
     count = np.searchsorted(second_image, first_image, "right") - start
@@ -70,10 +82,12 @@ def _blocks(
         here = count[low:high]
         i = np.repeat(np.arange(low, high), here)
         j = np.arange(len(i)) - np.repeat(here.cumsum() - here, here) + start[i]
-        yield _pairs(i, j, columns, areas, at_least)
+        yield _pairs(i, j, columns, areas, at_least, crowd)
 
 
-def _pairs(i: Array, j: Array, columns: list[Array], areas: tuple[Array, Array], at_least: float) -> Pairs:
+def _pairs(
+    i: Array, j: Array, columns: list[Array], areas: tuple[Array, Array], at_least: float, crowd: Array | None
+) -> Pairs:
     left, top, right, bottom, left2, top2, right2, bottom2 = columns
     wide = np.minimum(right[i], right2[j]) - np.maximum(left[i], left2[j])
     near = np.flatnonzero(wide > 0)
@@ -82,6 +96,9 @@ def _pairs(i: Array, j: Array, columns: list[Array], areas: tuple[Array, Array],
     near = np.flatnonzero(high > 0)
     i, j = i[near], j[near]
     shared = wide[near] * high[near]
-    iou = shared / (areas[0][i] + areas[1][j] - shared)
+    whole = areas[0][i] + areas[1][j] - shared
+    if crowd is not None:
+        whole = np.where(crowd[j], areas[0][i], whole)
+    iou = shared / whole
     near = np.flatnonzero(iou >= at_least)
     return Pairs(i[near], j[near], iou[near])
