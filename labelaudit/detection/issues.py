@@ -1,0 +1,152 @@
+"""The findings of a detection audit as one list, in the form that the report's cards and the review read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from labelaudit.auditing.result import Audit
+from labelaudit.auditing.summary import Summary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = npt.NDArray[Any]
+KINDS = ("class", "location", "spurious", "missing")
+NOT_LABELLED = "(not labelled)"
+
+
+@dataclass(frozen=True)
+class Issues:
+    """Every given box, then every probably missing object.
+
+    Attributes:
+        audit: the list in the form of a classification audit, one sample per finding: id, given label, suggested
+            label, label_quality (low is suspicious), is_label_issue, region (the kind of issue, or "ok"), reason.
+        image: (m,) id of each finding's image.
+        given: (m, 4) given box x, y, width, height in pixels, NaN for a missing object.
+        suggested: (m, 4) suggested box, NaN where there is none.
+        kind: (m,) "class", "location", "spurious", "missing", or "ok".
+        row: (m,) row in ``objects``, or in ``missing``.
+    """
+
+    audit: Audit
+    image: Array
+    given: Array
+    suggested: Array
+    kind: Array
+    row: Array
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+def issues_of(found: Any) -> Issues:
+    """Return the findings of a detection audit."""
+    import pandas as pd
+
+    objects, missing = found.objects, found.missing
+    n, m = len(objects), len(missing)
+    kind = np.concatenate([_kinds(objects), np.full(m, "missing", object)])
+    image = np.concatenate([objects["image_id"].to_numpy(object), missing["image_id"].to_numpy(object)])
+    row = np.concatenate([np.arange(n), np.arange(m)])
+    ids = [f"{one}: {'missing' if i >= n else 'box'} {number}" for i, (one, number) in enumerate(zip(image, row))]
+    absent = np.full((m, 4), np.nan)
+    given = np.concatenate([boxes(objects), absent])
+    suggested = np.concatenate([suggested_boxes(objects), boxes(missing)])
+    location = kind[:n] == "location"
+    label = objects["suggested_label"].to_numpy(object)
+    label = np.where(location & pd.isna(label), objects["category"].to_numpy(object), label)
+    label = np.where(kind[:n] == "spurious", None, label)
+    confidence = _or(objects, "suggestion_confidence", 1 - objects["label_quality"].to_numpy(float))
+    flagged_missing = missing["is_issue"].to_numpy(bool) if "is_issue" in missing else np.ones(m, bool)
+    samples = pd.DataFrame(
+        {
+            "given_label": [*objects["category"].astype(str), *[NOT_LABELLED] * m],
+            "predicted_label": [*objects["category"].astype(str), *missing["category"].astype(str)],
+            "label_quality": [*objects["label_quality"], *(1 - missing["confidence"])],
+            "is_label_issue": [*objects["is_label_issue"], *flagged_missing],
+            "suggested_label": [*_names(label), *missing["category"].astype(str)],
+            "suggestion_confidence": [*confidence, *missing["confidence"]],
+            "region": kind,
+            "reason": [*_reasons(objects, kind[:n]), *_reasons_missing(missing)],
+        },
+        index=pd.Index(ids, name="sample_id"),
+    )
+    for name in ("mistakenness", "mistakenness_loc", "n_epochs"):
+        if name in objects:
+            samples[name] = [*objects[name], *(missing[name] if name in missing else [np.nan] * m)]
+    return Issues(_as_audit(found, samples), image, given, suggested, kind, row)
+
+
+def boxes(table: pd.DataFrame) -> Array:
+    """Return (n, 4) x, y, width, height of a table's boxes."""
+    return table[["x", "y", "w", "h"]].to_numpy(np.float64).reshape(-1, 4)
+
+
+def suggested_boxes(objects: pd.DataFrame) -> Array:
+    """Return (n, 4) x, y, width, height of the suggested boxes, NaN where there is none."""
+    found = np.full((len(objects), 4), np.nan)
+    for row, box in enumerate(objects["suggested_box"].tolist()):
+        if box is not None and not np.isscalar(box) and len(box) == 4:
+            found[row] = box
+    return found
+
+
+def _kinds(objects: pd.DataFrame) -> Array:
+    kind = objects["issue"].to_numpy(object)
+    return np.where(objects["is_label_issue"].to_numpy(bool), kind, "ok").astype(object)
+
+
+def _or(table: pd.DataFrame, name: str, otherwise: Array) -> Array:
+    return table[name].to_numpy(float) if name in table else otherwise
+
+
+def _names(labels: Array) -> list[str | None]:
+    import pandas as pd
+
+    return [None if missing else str(label) for label, missing in zip(labels, pd.isna(labels), strict=True)]
+
+
+def _reasons(objects: pd.DataFrame, kind: Array) -> list[str]:
+    if "reason" in objects:
+        return [str(reason or "") for reason in objects["reason"]]
+    said = {
+        "class": "The detector sees another class here.",
+        "location": "The detector draws this box elsewhere.",
+        "spurious": "The detector finds no object here.",
+    }
+    return [said.get(one, "") for one in kind]
+
+
+def _reasons_missing(missing: pd.DataFrame) -> list[str]:
+    if "n_epochs" not in missing:
+        return ["The detector finds an object that nobody labelled."] * len(missing)
+    return [f"The detector found this object in {n} epochs, and nobody labelled it." for n in missing["n_epochs"]]
+
+
+def _as_audit(found: Any, samples: pd.DataFrame) -> Audit:
+    import pandas as pd
+
+    names = [str(name) for name in found.class_names or sorted({*samples["predicted_label"]})]
+    n_flagged = int(samples["is_label_issue"].sum())
+    summary = found.summary
+    errors = summary.get("estimated_errors", n_flagged)
+    facts = {
+        "n_samples": len(samples),
+        "n_epochs": summary.get("n_epochs", 1),
+        "n_classes": len(names),
+        "n_runs": summary.get("n_runs", 1),
+        "n_flagged": n_flagged,
+        "estimated_errors": errors,
+        "estimated_error_rate": errors / max(len(samples), 1),
+        "interval": list(summary.get("interval", [errors, errors])),
+        "worst_classes": [],
+        "worst_pairs": [],
+        "notes": list(summary.get("notes", [])),
+    }
+    matrix = pd.DataFrame(np.eye(len(names)), index=names, columns=names)
+    return Audit(samples, matrix, Summary(facts), names, dict(found.info))
