@@ -15,6 +15,7 @@ from labelaudit.errors import LabelAuditError
 if TYPE_CHECKING:
     import labelaudit.analyzers as analyzers
     from labelaudit.auditing import Audit, Comparison, audit, compare, load_audit, plant_mistakes
+    from labelaudit.detection import audit_detections
     from labelaudit.detection.store.writer import DetectionWriter
     from labelaudit.history import History, Recorder, history_from_arrays, open_history
     from labelaudit.relabeling import Relabelled, relabel, undo_relabel
@@ -35,6 +36,7 @@ __all__ = [
     "__version__",
     "analyzers",
     "audit",
+    "audit_detections",
     "compare",
     "history_from_arrays",
     "load_audit",
@@ -58,6 +60,7 @@ _MODULE_OF = {
     "Relabelled": "labelaudit.relabeling",
     "Review": "labelaudit.reviewing",
     "audit": "labelaudit.auditing",
+    "audit_detections": "labelaudit.detection",
     "compare": "labelaudit.auditing",
     "history_from_arrays": "labelaudit.history",
     "load_audit": "labelaudit.auditing",

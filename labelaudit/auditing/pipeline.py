@@ -42,11 +42,13 @@ def audit(
     skip_nan: bool = False,
     progress: bool = False,
     client: Any = None,
+    **detection_options: Any,
 ) -> Audit:
     """Find the likely label errors of a training history.
 
     Args:
-        history: a history, or the path of one, or several paths (runs on the same samples).
+        history: a history, or the path of one, or several paths (runs on the same samples); of classification or of
+            object detection, whose audit also has ``objects`` and ``missing``.
         expected_error_rate: share of wrong labels, 0 to 1, if you know it: that many are flagged.
         threshold: flag every sample with label_quality below it, 0 to 1.
         analyzers: names of further statistics to put into ``samples``, such as "el2n" or "prediction_flips"; the
@@ -57,6 +59,8 @@ def audit(
         progress: show a progress bar on standard error.
         client: a ``distributed.Client``: the pass over the history runs on that Dask cluster, whose workers must
             reach the history under the same path or URL. The numbers are the same to the last bit.
+        detection_options: for a history of detections: rules, iou_threshold, missing_confidence and seed, as of
+            `audit_detections`.
 
     Returns:
         An `Audit`: ``samples``, ``issues``, ``summary``, ``noise_matrix``.
@@ -73,6 +77,16 @@ def audit(
     """
     opened = history if isinstance(history, History) else open_history(history)
     _check_options(expected_error_rate, threshold)
+    if opened.task == "detection":
+        for name, value in (("analyzers", analyzers), ("skip_nan", skip_nan), ("client", client)):
+            if value:
+                raise LabelAuditError(f"{name}= is about classification, and {opened.path} is a history of detections")
+        from labelaudit.detection.from_history import audit_history
+
+        thresholds = {"expected_error_rate": expected_error_rate, "threshold": threshold, **detection_options}
+        return audit_history(opened, split=split, epochs=epochs, progress=progress, **thresholds)
+    if detection_options:
+        raise LabelAuditError(f"an audit of classification has no option {next(iter(detection_options))!r}")
     table = opened.table(split)
     present = np.flatnonzero(np.bincount(table.labels))
     if len(present) < 2:

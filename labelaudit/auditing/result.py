@@ -100,13 +100,30 @@ class Audit(Shown, Exports):
         return sure[columns].sort_values("suggestion_confidence", ascending=False, kind="stable")
 
     def to_csv(self, path: str | os.PathLike[str], *, issues_only: bool = False) -> None:
-        """Write the samples, or only the flagged ones worst first, as CSV."""
-        table = self.issues if issues_only else self.samples
-        write_file(path, table.to_csv(lineterminator="\n").encode())
+        """Write the samples, or only the flagged ones worst first, as CSV.
+
+        Of a detection audit the objects are written, and the missing ones beside them: for ``boxes.csv`` into
+        ``boxes.missing.csv``.
+        """
+        for place, table in self._as_files(path, issues_only):
+            write_file(place, table.to_csv(lineterminator="\n").encode())
 
     def to_parquet(self, path: str | os.PathLike[str], *, issues_only: bool = False) -> None:
-        """Write the samples, or only the flagged ones worst first, as Parquet."""
-        write_file(path, _parquet(self.issues if issues_only else self.samples))
+        """Write the same as Parquet, see `to_csv`."""
+        for place, table in self._as_files(path, issues_only):
+            write_file(place, _parquet(table))
+
+    def _as_files(self, path: str | os.PathLike[str], issues_only: bool) -> list[tuple[str, pd.DataFrame]]:
+        """Return the tables to write, and where."""
+        place = os.fspath(path)
+        if self.objects is None or self.missing is None:
+            return [(place, self.issues if issues_only else self.samples)]
+        objects, missing = self.objects, self.missing
+        if issues_only:
+            objects = objects[objects["is_label_issue"]].sort_values("label_quality", kind="stable")
+            missing = missing[missing["is_label_issue"]]
+        stem, ending = os.path.splitext(place)
+        return [(place, objects), (f"{stem}.missing{ending}", missing)]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the audit into a folder (made if absent), for `load_audit`; an older audit there is replaced."""
@@ -162,6 +179,9 @@ def load_audit(path: str | os.PathLike[str]) -> Audit:
             tables[name] = pd.read_parquet(io.BytesIO(bytes(folder.read(f"{name}.parquet"))))
         except (OSError, ValueError) as problem:
             raise LabelAuditError(f"{folder.url}/{name}.parquet cannot be read: {problem}") from None
+    if "objects" in tables:
+        boxes = [None if box is None else [float(side) for side in box] for box in tables["objects"]["suggested_box"]]
+        tables["objects"]["suggested_box"] = pd.Series(boxes, tables["objects"].index, dtype="object")
     return Audit(**tables, summary=Summary(facts["summary"]), class_names=facts["class_names"], info=facts["info"])
 
 

@@ -25,8 +25,10 @@ OF_A_BOX = (
 OF_AN_IMAGE = ("mistakenness", "possible_missing", "possible_spurious")
 
 
-def export(found: Any, path: str | os.PathLike[str], images: Any, sizes: Any, name: str) -> None:
-    """Write the dataset; see `DetectionShown.to_fiftyone`."""
+def export(found: Any, path: str | os.PathLike[str] | None, images: Any, dataset: Any, sizes: Any, name: str) -> None:
+    """Write the dataset; see `Audit.to_fiftyone`."""
+    if path is None or dataset is not None:
+        raise LabelAuditError("an audit of boxes is written as a dataset of its own: pass path=, and no dataset=")
     ids = found.samples.index.tolist()
     size = sizes_of(found, sizes)
     at = {one: position for position, one in enumerate(ids)}
@@ -35,8 +37,9 @@ def export(found: Any, path: str | os.PathLike[str], images: Any, sizes: Any, na
     of = (lambda position: ids[position]) if images is None else source_of(ids, images, "images")
     given: list[list[Any]] = [[] for _ in ids]
     absent: list[list[Any]] = [[] for _ in ids]
-    _add(given, at, size, found.objects, OF_A_BOX, suggested=True)
-    _add(absent, at, size, found.missing, ("confidence", "n_epochs"), suggested=False)
+    _add(given, at, size, found.objects.rename(columns={"given_label": "category"}), OF_A_BOX, suggested=True)
+    absent_rows = found.missing[found.missing["is_label_issue"]]
+    _add(absent, at, size, absent_rows, ("confidence", "n_epochs"), suggested=False)
     flagged = set(found.objects.loc[found.objects["is_label_issue"], "image_id"].tolist())
     samples = []
     shown = [one for one in OF_AN_IMAGE if one in found.samples]

@@ -44,41 +44,45 @@ class Issues:
         return len(self.row)
 
 
-def issues_of(found: Any) -> Issues:
+def issues_of(found: Audit) -> Issues:
     """Return the findings of a detection audit."""
     import pandas as pd
 
     objects, missing = found.objects, found.missing
+    assert objects is not None
+    assert missing is not None
     n, m = len(objects), len(missing)
     kind = np.concatenate([_kinds(objects), np.full(m, "missing", object)])
     image = np.concatenate([objects["image_id"].to_numpy(object), missing["image_id"].to_numpy(object)])
     row = np.concatenate([np.arange(n), np.arange(m)])
-    ids = [f"{one}: {'missing' if i >= n else 'box'} {number}" for i, (one, number) in enumerate(zip(image, row))]
+    ids = [
+        f"{one}: {'missing' if i >= n else 'box'} {number}"
+        for i, (one, number) in enumerate(zip(image, row, strict=True))
+    ]
     absent = np.full((m, 4), np.nan)
     given = np.concatenate([boxes(objects), absent])
     suggested = np.concatenate([suggested_boxes(objects), boxes(missing)])
     location = kind[:n] == "location"
     label = objects["suggested_label"].to_numpy(object)
-    label = np.where(location & pd.isna(label), objects["category"].to_numpy(object), label)
-    label = np.where(kind[:n] == "spurious", None, label)
-    confidence = _or(objects, "suggestion_confidence", 1 - objects["label_quality"].to_numpy(float))
-    flagged_missing = missing["is_issue"].to_numpy(bool) if "is_issue" in missing else np.ones(m, bool)
+    label = np.where(location & pd.isna(label), objects["given_label"].to_numpy(object), label)
+    label = np.where(kind[:n] == "spurious", None, label)  # the suggestion is to take the box away
+    doubt = 1 - objects["label_quality"].to_numpy(float)
+    confidence = np.where(location | (kind[:n] == "spurious"), doubt, objects["suggestion_confidence"].to_numpy(float))
     samples = pd.DataFrame(
         {
-            "given_label": [*objects["category"].astype(str), *[NOT_LABELLED] * m],
-            "predicted_label": [*objects["category"].astype(str), *missing["category"].astype(str)],
+            "given_label": [*objects["given_label"].astype(str), *[NOT_LABELLED] * m],
+            "predicted_label": [*objects["given_label"].astype(str), *missing["category"].astype(str)],
             "label_quality": [*objects["label_quality"], *(1 - missing["confidence"])],
-            "is_label_issue": [*objects["is_label_issue"], *flagged_missing],
+            "is_label_issue": [*objects["is_label_issue"], *missing["is_label_issue"]],
             "suggested_label": [*_names(label), *missing["category"].astype(str)],
             "suggestion_confidence": [*confidence, *missing["confidence"]],
             "region": kind,
-            "reason": [*_reasons(objects, kind[:n]), *_reasons_missing(missing)],
+            "reason": [*objects["reason"], *_reasons(missing)],
         },
         index=pd.Index(ids, name="sample_id"),
     )
-    for name in ("mistakenness", "mistakenness_loc", "n_epochs"):
-        if name in objects:
-            samples[name] = [*objects[name], *(missing[name] if name in missing else [np.nan] * m)]
+    samples["n_epochs"] = pd.array([*[None] * n, *missing["n_epochs"].tolist()], dtype="Int64")
+    samples["mistakenness"] = [*objects["mistakenness"], *[np.nan] * m]
     return Issues(_as_audit(found, samples), image, given, suggested, kind, row)
 
 
@@ -101,52 +105,36 @@ def _kinds(objects: pd.DataFrame) -> Array:
     return np.where(objects["is_label_issue"].to_numpy(bool), kind, "ok").astype(object)
 
 
-def _or(table: pd.DataFrame, name: str, otherwise: Array) -> Array:
-    return table[name].to_numpy(float) if name in table else otherwise
-
-
-def _names(labels: Array) -> list[str | None]:
+def _names(labels: Any) -> list[str | None]:
     import pandas as pd
 
     return [None if missing else str(label) for label, missing in zip(labels, pd.isna(labels), strict=True)]
 
 
-def _reasons(objects: pd.DataFrame, kind: Array) -> list[str]:
-    if "reason" in objects:
-        return [str(reason or "") for reason in objects["reason"]]
-    said = {
-        "class": "The detector sees another class here.",
-        "location": "The detector draws this box elsewhere.",
-        "spurious": "The detector finds no object here.",
-    }
-    return [said.get(one, "") for one in kind]
+def _reasons(missing: pd.DataFrame) -> list[str]:
+    times = [f"in {n} epochs" if n > 1 else "in 1 epoch" for n in missing["n_epochs"].tolist()]
+    return [f"The detector found an object here {often}, and nobody labelled it." for often in times]
 
 
-def _reasons_missing(missing: pd.DataFrame) -> list[str]:
-    if "n_epochs" not in missing:
-        return ["The detector finds an object that nobody labelled."] * len(missing)
-    return [f"The detector found this object in {n} epochs, and nobody labelled it." for n in missing["n_epochs"]]
-
-
-def _as_audit(found: Any, samples: pd.DataFrame) -> Audit:
+def _as_audit(found: Audit, samples: pd.DataFrame) -> Audit:
     import pandas as pd
 
-    names = [str(name) for name in found.class_names or sorted({*samples["predicted_label"]})]
+    names = [str(name) for name in found.class_names or []]
     n_flagged = int(samples["is_label_issue"].sum())
     summary = found.summary
-    errors = summary.get("estimated_errors", n_flagged)
+    errors = summary["estimated_errors"] + summary["n_missing"]
     facts = {
         "n_samples": len(samples),
-        "n_epochs": summary.get("n_epochs", 1),
+        "n_epochs": summary["n_epochs"],
         "n_classes": len(names),
-        "n_runs": summary.get("n_runs", 1),
+        "n_runs": summary["n_runs"],
         "n_flagged": n_flagged,
         "estimated_errors": errors,
         "estimated_error_rate": errors / max(len(samples), 1),
-        "interval": list(summary.get("interval", [errors, errors])),
+        "interval": [errors, errors],
         "worst_classes": [],
         "worst_pairs": [],
-        "notes": list(summary.get("notes", [])),
+        "notes": list(summary["notes"]),
     }
     matrix = pd.DataFrame(np.eye(len(names)), index=names, columns=names)
     return Audit(samples, matrix, Summary(facts), names, dict(found.info))

@@ -18,13 +18,15 @@ from labelaudit.history.folder import write_file
 
 
 def export(found: Any, path: str | os.PathLike[str], images: Any, sizes: Any, *, issues_only: bool) -> str:
-    """Write the tasks and return the configuration; see `DetectionShown.to_label_studio`."""
+    """Write the tasks and return the configuration; see `Audit.to_label_studio`."""
     ids = found.samples.index.tolist()
     of, size = source_of(ids, images, "images"), sizes_of(found, sizes)
     at = {one: position for position, one in enumerate(ids)}
     given: dict[int, list[dict[str, Any]]] = {}
     for row, (image, label, box) in enumerate(
-        zip(found.objects["image_id"].tolist(), found.objects["category"].tolist(), boxes(found.objects), strict=True)
+        zip(
+            found.objects["image_id"].tolist(), found.objects["given_label"].tolist(), boxes(found.objects), strict=True
+        )
     ):
         given.setdefault(at[image], []).append(_rectangle(f"box {row}", label, box, size[at[image]]))
     issues = issues_of(found)

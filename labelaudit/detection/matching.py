@@ -51,13 +51,13 @@ def match(
     det, obj, iou = det[usable], obj[usable], iou[usable]
     order = np.lexsort((obj, -iou, objects.crowd[obj], det))
     det, obj = det[order], obj[order]
-    turn = _turns(detections)[det]
+    turn = turns(detections)[det]
     order = np.argsort(turn, kind="stable")
     det, obj, turn = det[order], obj[order], turn[order]
     found = np.full(len(detections), -1, np.int64)
     free = np.ones(len(objects), bool)
-    starts = np.flatnonzero(np.diff(turn, prepend=-1))
-    for low, high in zip(starts.tolist(), [*starts[1:].tolist(), len(turn)], strict=True):
+    starts = [*np.flatnonzero(np.diff(turn, prepend=-1)).tolist(), len(turn)]
+    for low, high in zip(starts[:-1], starts[1:], strict=True):
         open_pairs = free[obj[low:high]]
         here, there = det[low:high][open_pairs], obj[low:high][open_pairs]
         first = np.flatnonzero(np.diff(here, prepend=-1))
@@ -66,7 +66,7 @@ def match(
     return found
 
 
-def _turns(detections: Detections) -> Array:
+def turns(detections: Detections) -> Array:
     """Return each detection's rank by score within its image, (m,), from 0; equal scores keep their order."""
     order = np.lexsort((-detections.score, detections.image))
     image = detections.image[order]

@@ -11,6 +11,14 @@ import numpy.typing as npt
 from labelaudit.errors import LabelAuditError
 
 
+def recorded_sizes(found: Any) -> npt.NDArray[Any]:
+    """Return (images, 2) width and height as far as the audit knows them, in the order of ``samples``; else NaN."""
+    samples = found.samples
+    if "width" not in samples:
+        return np.full((len(samples), 2), np.nan)
+    return samples[["width", "height"]].to_numpy(np.float64)
+
+
 def sizes_of(found: Any, given: Any) -> npt.NDArray[Any]:
     """Return (images, 2) width and height in pixels, in the order of ``samples``.
 
@@ -23,8 +31,7 @@ def sizes_of(found: Any, given: Any) -> npt.NDArray[Any]:
     """
     ids = found.samples.index.tolist()
     if given is None:
-        given = getattr(found, "image_sizes", None)
-        given = np.full((len(ids), 2), np.nan) if given is None else given
+        given = recorded_sizes(found)
     elif isinstance(given, Mapping) or callable(given):
         of = given.get if isinstance(given, Mapping) else given
         given = [of(one) or (np.nan, np.nan) for one in ids]
@@ -33,8 +40,9 @@ def sizes_of(found: Any, given: Any) -> npt.NDArray[Any]:
         raise LabelAuditError(f"sizes= has shape {sizes.shape}; expected ({len(ids)}, 2): width and height per image")
     unknown = ~(sizes > 0).all(axis=1)
     if unknown.any():
+        first = ids[int(unknown.argmax())]
         raise LabelAuditError(
-            f"the size of {int(unknown.sum()):,} of {len(ids):,} images is unknown (first: {ids[int(unknown.argmax())]}),"
-            " and these boxes are relative to it; pass sizes= with width and height in pixels"
+            f"the size of {int(unknown.sum()):,} of {len(ids):,} images is unknown (first: {first}), and these boxes are"
+            " relative to it; pass sizes= with width and height in pixels"
         )
     return sizes

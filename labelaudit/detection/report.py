@@ -33,7 +33,7 @@ def make_detection_report(
     thumbnail_size: int = 240,
     max_image_bytes: int = 24 * 2**20,
 ) -> Report:
-    """Make the report of a detection audit; `DetectionShown.to_html` says what the arguments are."""
+    """Make the report of a detection audit; `Audit.to_html` says what the arguments are."""
     if max_cards < 1:
         raise LabelAuditError(f"max_cards={max_cards} shows nothing; expected 1 or more")
     if not 8 <= thumbnail_size <= 1024:

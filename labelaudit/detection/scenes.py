@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelaudit.detection.issues import Issues, boxes
+from labelaudit.detection.picture_sizes import recorded_sizes
 from labelaudit.report.media import Media
 from labelaudit.report.thumbnails import opened, value_range
 
@@ -26,7 +27,6 @@ class Scenes:
         found: the detection audit.
         issues: its findings.
         images: pictures by image id: a folder, list, array, mapping or function, as in `Audit.to_html`; or None.
-        sizes: (images, 2) width and height that the boxes are given in, NaN where unknown; or None: the pictures' own.
     """
 
     def __init__(self, found: Any, issues: Issues, images: Any) -> None:
@@ -35,8 +35,7 @@ class Scenes:
         self._at = {one: position for position, one in enumerate(ids.tolist())}
         self._media = Media(ids, images)
         self._range = None if images is None else value_range(images)
-        sizes = getattr(found, "image_sizes", None)
-        self._sizes = np.full((len(ids), 2), np.nan) if sizes is None else np.asarray(sizes, np.float64)
+        self._sizes = recorded_sizes(found)
         self._image = np.array([self._at[one] for one in issues.image.tolist()], np.int64)
         self._given = boxes(found.objects)
         self._given_image = np.array([self._at[one] for one in found.objects["image_id"].tolist()], np.int64)

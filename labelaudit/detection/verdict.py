@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from labelaudit.auditing.calibrate import along_ranking
 from labelaudit.detection.evidence import Evidence
 from labelaudit.detection.features import features, matrix
 from labelaudit.detection.likeness import probability, signed_logistic
@@ -52,9 +53,15 @@ def judge(evidence: Evidence, sizes: Array) -> Verdict:
         likeness[name] = score[anchors.given]
         wrong[name] = probability(score[anchors.given], score[anchors.kind == kind])
     suggested, votes, total = evidence.votes.best(n, labels.category)
-    right = np.prod([1 - p for p in wrong.values()], axis=0) if n else np.zeros(0)
+    quality = _quality(wrong, likeness) if n else np.zeros(0)
     share = np.divide(votes, total, out=np.zeros(n), where=total > 0)
-    return Verdict(wrong, likeness, right, suggested, share, every_box[anchors.given])
+    return Verdict(wrong, likeness, quality, suggested, share, every_box[anchors.given])
+
+
+def _quality(wrong: dict[str, Array], likeness: dict[str, Array]) -> Array:
+    """Return the probability that nothing is wrong, (n,), falling strictly with the largest log-odds of a mistake."""
+    anything = 1 - np.prod([1 - p for p in wrong.values()], axis=0)
+    return 1 - along_ranking(np.max(list(likeness.values()), axis=0), anything)
 
 
 def _score(found: dict[str, Array], kinds: Array, kind: int) -> Array:

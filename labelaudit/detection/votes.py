@@ -45,3 +45,12 @@ class Votes:
         found, most = np.full(n, -1, np.int64), np.zeros(n)
         found[box[top]], most[box[top]] = category[top], strength[top]
         return found, most, total
+
+    def take(self, rows: Array, n: int) -> None:
+        """Keep the votes of some of n boxes, which are numbered anew; ``rows`` ascends."""
+        place = np.full(n, -1, np.int64)
+        place[rows] = np.arange(len(rows))
+        box = place[self.keys // self.n_classes]
+        kept = box >= 0
+        self.keys = box[kept] * self.n_classes + (self.keys % self.n_classes)[kept]
+        self.strength = self.strength[kept]
