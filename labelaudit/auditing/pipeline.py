@@ -78,15 +78,18 @@ def audit(
     opened = history if isinstance(history, History) else open_history(history)
     _check_options(expected_error_rate, threshold)
     if opened.task == "detection":
-        for name, value in (("analyzers", analyzers), ("skip_nan", skip_nan), ("client", client)):
+        for option, value in (("analyzers", analyzers), ("skip_nan", skip_nan), ("client", client)):
             if value:
-                raise LabelAuditError(f"{name}= is about classification, and {opened.path} is a history of detections")
+                raise LabelAuditError(
+                    f"{option}= is about classification, and {opened.path} is a history of detections"
+                )
         from labelaudit.detection.from_history import audit_history
 
         thresholds = {"expected_error_rate": expected_error_rate, "threshold": threshold, **detection_options}
         return audit_history(opened, split=split, epochs=epochs, progress=progress, **thresholds)
     if detection_options:
-        raise LabelAuditError(f"an audit of classification has no option {next(iter(detection_options))!r}")
+        unknown = next(iter(detection_options))
+        raise LabelAuditError(f"an audit of classification has no option {unknown!r}")
     table = opened.table(split)
     present = np.flatnonzero(np.bincount(table.labels))
     if len(present) < 2:

@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 KINDS = ("class", "location", "spurious", "missing")
 NOT_LABELLED = "(not labelled)"
+FACTS = {
+    "class_score": "p(wrong class)",
+    "location_score": "p(wrong box)",
+    "spurious_score": "p(no object there)",
+    "mistakenness": "mistakenness",
+    "mistakenness_loc": "mistakenness of the box",
+}
+FACTS_MISSING = {
+    "confidence": "p(missing)",
+    "n_epochs": "epochs in which it was found",
+    "score": "detector's mean score",
+}
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,8 @@ class Issues:
         suggested: (m, 4) suggested box, NaN where there is none.
         kind: (m,) "class", "location", "spurious", "missing", or "ok".
         row: (m,) row in ``objects``, or in ``missing``.
+        objects: the audit's table of given boxes.
+        missing: the audit's table of missing objects.
     """
 
     audit: Audit
@@ -39,9 +53,22 @@ class Issues:
     suggested: Array
     kind: Array
     row: Array
+    objects: pd.DataFrame
+    missing: pd.DataFrame
 
     def __len__(self) -> int:
         return len(self.row)
+
+    def facts(self, position: int) -> list[list[str]]:
+        """Return [name, value] pairs of what the audit says of a finding."""
+        table, names = (self.missing, FACTS_MISSING) if self.kind[position] == "missing" else (self.objects, FACTS)
+        row = table.iloc[int(self.row[position])]
+        facts = [["image", str(self.image[position])]]
+        for name, box in (("given box", self.given[position]), ("suggested box", self.suggested[position])):
+            if not np.isnan(box[0]):
+                x, y, w, h = box
+                facts.append([name, f"{w:.0f} \u00d7 {h:.0f} px at {x:.0f}, {y:.0f}"])
+        return facts + [[text, _said(row[column])] for column, text in names.items()]
 
 
 def issues_of(found: Audit) -> Issues:
@@ -71,7 +98,6 @@ def issues_of(found: Audit) -> Issues:
     samples = pd.DataFrame(
         {
             "given_label": [*objects["given_label"].astype(str), *[NOT_LABELLED] * m],
-            "predicted_label": [*objects["given_label"].astype(str), *missing["category"].astype(str)],
             "label_quality": [*objects["label_quality"], *(1 - missing["confidence"])],
             "is_label_issue": [*objects["is_label_issue"], *missing["is_label_issue"]],
             "suggested_label": [*_names(label), *missing["category"].astype(str)],
@@ -81,9 +107,7 @@ def issues_of(found: Audit) -> Issues:
         },
         index=pd.Index(ids, name="sample_id"),
     )
-    samples["n_epochs"] = pd.array([*[None] * n, *missing["n_epochs"].tolist()], dtype="Int64")
-    samples["mistakenness"] = [*objects["mistakenness"], *[np.nan] * m]
-    return Issues(_as_audit(found, samples), image, given, suggested, kind, row)
+    return Issues(_as_audit(found, samples), image, given, suggested, kind, row, objects, missing)
 
 
 def boxes(table: pd.DataFrame) -> Array:
@@ -98,6 +122,10 @@ def suggested_boxes(objects: pd.DataFrame) -> Array:
         if box is not None and not np.isscalar(box) and len(box) == 4:
             found[row] = box
     return found
+
+
+def _said(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, (float, np.floating)) else str(value)
 
 
 def _kinds(objects: pd.DataFrame) -> Array:

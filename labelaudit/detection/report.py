@@ -79,6 +79,8 @@ def box_records(
     cards = sample_records(issues.audit, positions, images=images, curves=curves)
     for card, position in zip(cards, np.asarray(positions).tolist(), strict=True):
         card["scene"] = scenes.overlay(position)
+        card["none"] = "no object found" if issues.kind[position] == "spurious" else None
+        card["statistics"] = [*issues.facts(position), *card["statistics"]]
         if card["curve"] is not None:
             card["curve"]["names"] = [f"{MEASURE}, given", f"{MEASURE}, suggested"]
     return cards

@@ -10,6 +10,7 @@
 //   image: a URL or data URI, or null. text: string or null. row: [[column, value], ...] or null.
 //   curve: {epochs: [numbers], given: [0..1 or null], suggested: [0..1 or null] or null}, or null; with
 //   names: [of given, of suggested] where they are no probabilities.
+//   none: what to say where nothing is suggested; or absent.
 //   scene: for a box: {width, height, given, suggested, others: [boxes]}, what image shows; a box is [x, y, w, h] or null.
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -140,7 +141,7 @@ export function content(sample, { large = false } = {}) {
 export function labels(sample) {
   const given = element("span", { class: "la-label la-given" }, element("span", { class: "la-key" }, "given"), " ", name(sample.given));
   if (sample.suggested === null) {
-    return element("p", { class: "la-labels" }, given, element("span", { class: "la-label la-none" }, "no likelier label"));
+    return element("p", { class: "la-labels" }, given, element("span", { class: "la-label la-none" }, sample.none ?? "no likelier label"));
   }
   const suggested = element(
     "span", { class: "la-label la-suggested" },
