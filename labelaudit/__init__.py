@@ -15,7 +15,7 @@ from labelaudit.errors import LabelAuditError
 if TYPE_CHECKING:
     import labelaudit.analyzers as analyzers
     from labelaudit.auditing import Audit, Comparison, audit, compare, load_audit, plant_mistakes
-    from labelaudit.detection import audit_detections
+    from labelaudit.detection import CorrectedBoxes, audit_detections, correct_boxes
     from labelaudit.detection.store.writer import DetectionWriter
     from labelaudit.history import History, Recorder, history_from_arrays, open_history
     from labelaudit.relabeling import Relabelled, relabel, undo_relabel
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Audit",
     "Comparison",
+    "CorrectedBoxes",
     "DecisionLog",
     "DetectionWriter",
     "History",
@@ -38,6 +39,7 @@ __all__ = [
     "audit",
     "audit_detections",
     "compare",
+    "correct_boxes",
     "history_from_arrays",
     "load_audit",
     "load_decisions",
@@ -53,6 +55,7 @@ __all__ = [
 _MODULE_OF = {
     "Audit": "labelaudit.auditing",
     "Comparison": "labelaudit.auditing",
+    "CorrectedBoxes": "labelaudit.detection",
     "DecisionLog": "labelaudit.reviewing",
     "DetectionWriter": "labelaudit.detection.store.writer",
     "History": "labelaudit.history",
@@ -62,6 +65,7 @@ _MODULE_OF = {
     "audit": "labelaudit.auditing",
     "audit_detections": "labelaudit.detection",
     "compare": "labelaudit.auditing",
+    "correct_boxes": "labelaudit.detection",
     "history_from_arrays": "labelaudit.history",
     "load_audit": "labelaudit.auditing",
     "load_decisions": "labelaudit.reviewing",

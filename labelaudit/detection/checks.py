@@ -52,6 +52,8 @@ def check_corners(table: BoxTable, sizes: dict[Any, tuple[float, float]]) -> Non
 
 def check_units(truth: BoxTable, drawn: BoxTable) -> None:
     """Refuse shares of the picture's size on one side and pixels on the other."""
+    if not len(truth.frame) or not len(drawn.frame):
+        return
     extents = [float(np.abs(table.frame[["x", "y", "w", "h"]].to_numpy()).max(initial=0)) for table in (truth, drawn)]
     if min(extents) <= 1.5 and max(extents) > 10:
         small = truth.source if extents[0] < extents[1] else drawn.source

@@ -21,7 +21,7 @@ NEAR = (0.03, 0.13)  # and one that is near it
 BLOCK = 50_000  # anchors looked at together
 BOXES = 9  # epochs whose boxes are kept for the median
 AGREES = 0.002  # added to the share of disagreements, so that a detector that agrees with all labels still counts
-SUMS = ("own", "other", "near_own", "near_other", "all_own", "iou_own", "iou_any")
+SUMS = ("own", "other", "near_own", "near_other", "all_own", "all_other", "iou_own", "iou_any")
 
 
 class Evidence:
@@ -32,7 +32,7 @@ class Evidence:
 
     - own, other: largest s of the anchor's class, and of another one, on the box (weight ON of the IoU);
     - near_own, near_other: the same for detections near the box (weight NEAR);
-    - all_own: as own, with the detections that are other labels';
+    - all_own, all_other: as own and other, with the detections that are other labels';
     - iou_own, iou_any: IoU of the detection that near_own, or either, comes from.
 
     An epoch's weight is (g^2 d)^2. g tells how well the epoch tells given classes from planted ones (2 AUC - 1), d is
@@ -93,6 +93,7 @@ class Evidence:
         on, near = _ramp(iou, ON), _ramp(iou, NEAR)
         here = {name: values[low:high] for name, values in found.items()}
         _most(here["all_own"], a, s * on * own)
+        _most(here["all_other"], a, s * on * ~own)
         replaced = at[d] == anchors.label[low:high][a] - labelled.start
         elsewhere = np.where(replaced, second[d], best[d])
         free = ~((elsewhere >= EXPLAINED) & (elsewhere > iou + 1e-9))
@@ -115,7 +116,10 @@ class Evidence:
         given = self.anchors.given
         wrong = np.flatnonzero(self.anchors.kind == (CLASS if self.n_classes > 1 else SPURIOUS))
         lead = found["own"] - found["other"]
-        g = max(2 * _auc(lead[given], lead[wrong]) - 1, 1e-3) if len(wrong) else 1.0
+        if not len(given) or not len(wrong):
+            self.separation.append(1.0)
+            return 1.0
+        g = max(2 * _auc(lead[given], lead[wrong]) - 1, 1e-3)
         self.separation.append(g)
         d = float((lead[given] < 0).mean()) + AGREES
         return float((g * g * d) ** 2)

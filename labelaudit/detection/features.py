@@ -23,6 +23,7 @@ SIGNS: dict[int, dict[str, int]] = {
     CLASS: {
         "other": 1, "log_other": 1, "near_other": 1, "log_near_other": 1, "class_gap": 1, "class_ratio": 1,
         "own": -1, "log_own": -1, "usual_own": -1, "all_own": -1, "log_all_own": -1, "usual_all_own": -1, "iou_any": 1,
+        "all_other": 1, "log_all_other": 1,
     },
     LOCATION: {
         "near_own": 1, "log_near_own": 1, "usual_near_own": 1, "place_gap": 1, "place_ratio": 1, "own": -1,
@@ -58,7 +59,7 @@ def features(
     found["expected"] = expected
     found["minus_expected"] = means["all_own"] - expected
     found["below_expected"] = _log(means["all_own"]) - _log(expected)
-    for name in ("own", "other", "near_own", "near_other", "on", "near", "all_own"):
+    for name in ("own", "other", "near_own", "near_other", "on", "near", "all_own", "all_other"):
         found[f"log_{name}"] = _log(found[name])
     for name in ("own", "near_own", "all_own", "iou_own", "iou_median"):
         found[f"usual_{name}"] = _log(found[name]) - _log(_usual(found[name], anchors, n_classes))
