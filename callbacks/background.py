@@ -14,6 +14,9 @@ from labelaudit.history import Recorder
 # Rows are handed over in chunks: waking the thread for every batch would cost more. Larger ones leave the caches, and
 # the last one of an epoch is waited for.
 _CHUNK_BYTES = 2 << 20
+# Chunks are filled in turn. One that the thread has just read lies in the caches of its core, and to write there at
+# once would wait for every line of it.
+_TURN = 4
 
 
 class BackgroundRecorder(WriterThread):
@@ -41,7 +44,7 @@ class BackgroundRecorder(WriterThread):
         self._limit = int(max_pending_mib * (1 << 20))
         self._chunk_limit = min(_CHUNK_BYTES, self._limit // 4)
         self._chunks: dict[str, Chunk] = {}  # being filled, by split
-        self._spare: list[Chunk] = []
+        self._spare: deque[Chunk] = deque()  # the one longest unused first
         self._held = 0  # bytes of all chunks there are
         super().__init__(recorder, on_error=on_error)
 
@@ -63,7 +66,8 @@ class BackgroundRecorder(WriterThread):
         n_bytes = Chunk.size_for(scores, labels, self._chunk_limit)
         with self._changed:
             while True:
-                spare = self._fitting_spare(scores, labels)
+                turn = self._held + n_bytes > min(_TURN * n_bytes, self._limit)
+                spare = self._fitting_spare(scores, labels) if turn else None
                 if spare is not None:
                     return spare
                 if self._held + n_bytes <= self._limit or not self._tasks:
@@ -74,7 +78,7 @@ class BackgroundRecorder(WriterThread):
 
     def _fitting_spare(self, scores: Tensor, labels: Tensor) -> Chunk | None:
         while self._spare:
-            spare = self._spare.pop()
+            spare = self._spare.popleft()
             if spare.takes(scores, labels):
                 return spare
             self._held -= spare.n_bytes

@@ -71,6 +71,9 @@ def _add_audit(commands: Any) -> None:
     sub.add_argument("--expected-error-rate", type=float, metavar="SHARE", help="share of wrong labels, if you know it")
     sub.add_argument("--threshold", type=float, metavar="Q", help="flag every label_quality below Q")
     sub.add_argument("--dask", metavar="ADDRESS", help="read on this Dask cluster, such as tcp://host:8786")
+    sub.add_argument(
+        "--partitions", metavar="DIR", help="with --dask: let the workers write the whole table there, as Parquet files"
+    )
     sub.add_argument("--skip-nan", action="store_true", help="leave out predictions that are NaN")
     sub.add_argument("--json", action="store_true", help="print the summary as one JSON object")
     sub.set_defaults(run=_audit)
@@ -130,6 +133,7 @@ def _audit(arguments: argparse.Namespace) -> int:
             skip_nan=arguments.skip_nan,
             progress=sys.stderr.isatty() and not arguments.json,
             client=client,
+            partitions=arguments.partitions,
         )
     if arguments.out:
         found.save(arguments.out)

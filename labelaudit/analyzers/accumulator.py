@@ -165,6 +165,13 @@ def tabulate(
     """
     import pandas as pd
 
+    return frame_of(states, pd.Index(sample_ids(history, split), name="sample_id"), only=only)
+
+
+def frame_of(states: Iterable[Accumulator], index: pd.Index[Any], *, only: Collection[str] | None) -> pd.DataFrame:
+    """Return columns of accumulators of the samples in ``index``, as `tabulate` does."""
+    import pandas as pd
+
     columns: dict[str, Any] = {}
     conventions: dict[str, str] = {}
     for state in states:
@@ -178,7 +185,7 @@ def tabulate(
                 columns[name] = pd.arrays.IntegerArray(values.astype(np.int64), values < 0)
             else:
                 columns[name] = values
-    frame = pd.DataFrame(columns, index=pd.Index(sample_ids(history, split), name="sample_id"), copy=False)
+    frame = pd.DataFrame(columns, index=index, copy=False)
     frame.attrs["conventions"] = conventions
     return frame
 

@@ -15,11 +15,12 @@ from labelaudit.analyzers.accumulator import Accumulator, accumulate, tabulate
 from labelaudit.auditing.evidence import EpochUse, Evidence
 from labelaudit.auditing.result import Audit
 from labelaudit.auditing.summary import Summary
-from labelaudit.auditing.tables import DEFAULT_COLUMNS, matrix_table, samples_table
+from labelaudit.auditing.tables import DEFAULT_COLUMNS, KEPT_COLUMNS, matrix_table, samples_table
 from labelaudit.auditing.verdict import Verdict, judge
 from labelaudit.auditing.window import epoch_uses
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import History, open_history
+from labelaudit.history.folder import Folder, open_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +43,7 @@ def audit(
     skip_nan: bool = False,
     progress: bool = False,
     client: Any = None,
+    partitions: PathLike | None = None,
     **detection_options: Any,
 ) -> Audit:
     """Find the likely label errors of a training history.
@@ -59,6 +61,9 @@ def audit(
         progress: show a progress bar on standard error.
         client: a ``distributed.Client``: the pass over the history runs on that Dask cluster, whose workers must
             reach the history under the same path or URL. The numbers are the same to the last bit.
+        partitions: with ``client``: a new folder or URL, where the workers write the whole table as Parquet files
+            ``part-00000.parquet``, ... of ranges of samples. ``samples`` then lacks the statistics that neither the
+            verdict nor the report needs of every sample: they stay there.
         detection_options: for a history of detections: rules, iou_threshold, missing_confidence and seed, as of
             `audit_detections`.
 
@@ -78,18 +83,14 @@ def audit(
     opened = history if isinstance(history, History) else open_history(history)
     _check_options(expected_error_rate, threshold)
     if opened.task == "detection":
-        for option, value in (("analyzers", analyzers), ("skip_nan", skip_nan), ("client", client)):
-            if value:
-                raise LabelAuditError(
-                    f"{option}= is about classification, and {opened.path} is a history of detections"
-                )
+        _refuse_of_classification(opened, analyzers=analyzers, skip_nan=skip_nan, client=client, partitions=partitions)
         from labelaudit.detection.from_history import audit_history
 
         thresholds = {"expected_error_rate": expected_error_rate, "threshold": threshold, **detection_options}
         return audit_history(opened, split=split, epochs=epochs, progress=progress, **thresholds)
     if detection_options:
-        unknown = next(iter(detection_options))
-        raise LabelAuditError(f"an audit of classification has no option {unknown!r}")
+        raise LabelAuditError(f"an audit of classification has no option {next(iter(detection_options))!r}")
+    parts = None if partitions is None else _new_folder(partitions, client)
     table = opened.table(split)
     present = np.flatnonzero(np.bincount(table.labels))
     if len(present) < 2:
@@ -101,7 +102,9 @@ def audit(
     kinds = _chosen(analyzers)
     uses = epoch_uses(opened, split, None if epochs is None else set(epochs))
     read = None if epochs is None else sorted({epoch for _, epoch in uses})
-    columns = {*DEFAULT_COLUMNS, *(analyzers or ())}
+    order = list(dict.fromkeys((*DEFAULT_COLUMNS, *(analyzers or ()))))
+    shown = order if parts is None else [name for name in order if name in KEPT_COLUMNS]
+    on_cluster = None
     if client is None:
         *states, evidence = accumulate(
             opened,
@@ -112,17 +115,20 @@ def audit(
             progress=progress,
         )
     else:
-        from labelaudit.auditing.partitions import accumulate_on
+        from labelaudit.auditing.partitions import ClusterPass
 
-        states, evidence = accumulate_on(
-            client, opened, kinds, uses, columns=columns, split=split, epochs=read, skip_nan=skip_nan
+        on_cluster = ClusterPass(
+            client, opened, kinds, uses, columns=order, split=split, epochs=read, skip_nan=skip_nan
         )
+        states, evidence = on_cluster.fetch(shown)
     assert isinstance(evidence, Evidence)
-    statistics = tabulate(opened, _released(states), split=split, only=columns)
+    statistics = tabulate(opened, _released(states), split=split, only=shown)
     verdict = judge(*evidence.averages(), table.labels, expected_error_rate=expected_error_rate, threshold=threshold)
     del evidence
     conventions = statistics.attrs["conventions"]
-    samples = samples_table(opened, split, verdict, statistics, analyzers or ())
+    samples = samples_table(opened, split, verdict, statistics, shown)
+    if parts is not None and on_cluster is not None:
+        on_cluster.write(parts.url, samples, order)
     return Audit(
         samples,
         matrix_table(opened, verdict.noise_matrix),
@@ -145,6 +151,21 @@ def _check_options(expected_error_rate: float | None, threshold: float | None) -
             raise LabelAuditError(f"{name}={value} is out of range; expected 0 to 1")
     if expected_error_rate is not None and threshold is not None:
         raise LabelAuditError("expected_error_rate and threshold both set the cut; pass one of them")
+
+
+def _refuse_of_classification(history: History, **options: Any) -> None:
+    for name, value in options.items():
+        if value:
+            raise LabelAuditError(f"{name}= is about classification, and {history.path} is a history of detections")
+
+
+def _new_folder(partitions: PathLike, client: Any) -> Folder:
+    folder = open_folder(os.path.abspath(partitions) if "://" not in os.fspath(partitions) else partitions)
+    if client is None:
+        raise LabelAuditError("partitions= is written by the workers of a Dask cluster; pass client= with it")
+    if folder.names():
+        raise LabelAuditError(f"{folder.url} already holds files ({folder.names()[0]}); name a new folder")
+    return folder
 
 
 def _chosen(analyzers: Sequence[str] | None) -> list[type[Accumulator]]:

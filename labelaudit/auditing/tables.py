@@ -34,8 +34,11 @@ DEFAULT_COLUMNS = (
 )
 
 
+KEPT_COLUMNS = (*READ_BY_REASONS, "variability", "region")  # what a report draws of every sample
+
+
 def samples_table(
-    history: History, split: str | None, verdict: Verdict, statistics: pd.DataFrame, further: Sequence[str]
+    history: History, split: str | None, verdict: Verdict, statistics: pd.DataFrame, columns: Sequence[str]
 ) -> pd.DataFrame:
     """Return `Audit.samples`.
 
@@ -43,8 +46,8 @@ def samples_table(
         history: the history.
         split: which split.
         verdict: what was judged.
-        statistics: at least DEFAULT_COLUMNS, READ_BY_REASONS and the further ones.
-        further: names of statistics that were asked for.
+        statistics: at least the columns and READ_BY_REASONS.
+        columns: names of the statistics that it shows.
     """
     import pandas as pd
 
@@ -52,7 +55,6 @@ def samples_table(
     names = history.class_names
     given = _label_column(table.labels, names)
     suggested = _label_column(verdict.suggested, names)
-    columns = list(dict.fromkeys((*DEFAULT_COLUMNS, *further)))
     found: dict[str, Any] = {
         "given_label": given,
         "predicted_label": _label_column(verdict.consensus, names),

@@ -93,7 +93,7 @@ class Recorder(EpochWriter):
         self._sample_ids = None if sample_ids is None else rows.unique_ids(sample_ids)
         length = n_samples.get("train") if isinstance(n_samples, Mapping) else n_samples
         self._true_labels = None if planted is None else samples.true_labels_of(planted, length)
-        self._class_names = None if class_names is None else [str(name) for name in class_names]
+        self._class_names = None if class_names is None else rows.unique_names(class_names)
         self._keep, self._scores_are, self._precision = keep, scores_are, precision
         self._every, self._ignore, self._nan = every_n_epochs, ignore_label, nan
         self._one_dataset = {"train", *held_out}

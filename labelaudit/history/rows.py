@@ -164,12 +164,33 @@ def integer_labels(labels: Array) -> Array:
 def unique_ids(ids: Sequence[Any]) -> Array:
     """Return the user's ids as an array, refusing one that is there twice."""
     array = as_id_array(ids)
+    if array.dtype.kind in "UO":
+        check_text(array.tolist(), "sample_ids")
     values, counts = np.unique(array, return_counts=True)
     if len(values) != len(array):
         raise LabelAuditError(
             f"sample_ids holds {values[counts > 1][0]!r} {counts.max()} times; every sample needs its own id"
         )
     return array
+
+
+def unique_names(names: Sequence[Any]) -> list[str]:
+    """Return class names as text, refusing one that two classes have."""
+    found = [str(name) for name in names]
+    twice = [name for at, name in enumerate(found) if name in found[:at]] if len(set(found)) < len(found) else []
+    if twice:
+        raise LabelAuditError(f"class_names holds {twice[0]!r} twice; every class needs its own name")
+    check_text(found, "class_names")
+    return found
+
+
+def check_text(values: Sequence[Any], option: str) -> None:
+    """Refuse text that no file can hold: half of a surrogate pair, as in names of files that are not UTF-8."""
+    try:
+        "".join(value for value in values if isinstance(value, str)).encode()
+    except UnicodeEncodeError as problem:
+        broken = problem.object[max(problem.start - 20, 0) : problem.end]
+        raise LabelAuditError(f"{option} holds {broken!r}, which is not valid Unicode; rename it") from None
 
 
 def by_position(values: Array | None, keys: Array, option: str) -> Array | None:

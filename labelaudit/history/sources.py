@@ -17,7 +17,7 @@ from labelaudit.history.folder import open_folder
 from labelaudit.history.foreign import is_foreign, open_foreign
 from labelaudit.history.history import History
 from labelaudit.history.manifest import Manifest
-from labelaudit.history.rows import integer_labels, one_of, unique_ids
+from labelaudit.history.rows import integer_labels, one_of, unique_ids, unique_names
 from labelaudit.history.runs import ROOM_OF_TASK, HeldOutRun, MemoryRun, Run, StoredRun, open_run
 from labelaudit.history.samples import Samples, true_labels_of
 
@@ -133,7 +133,7 @@ def history_from_arrays(
         logits.append(encode.as_logits(epoch, kind))
     true = None if planted is None else true_labels_of(planted, n)
     table = Samples(np.arange(n, dtype=np.int64), given.astype(np.int32), ids, true)
-    names = None if class_names is None else [str(name) for name in class_names]
+    names = None if class_names is None else unique_names(class_names)
     facts = Manifest("classification", n_classes, names, "scores", "single", kind, "position", {"train": n})
     return History([MemoryRun(logits, table, facts.with_(finished=True))])
 

@@ -93,6 +93,24 @@ def test_a_killed_worker_is_replaced(tmp_path: Path, client: Any) -> None:
     assert victim not in client.run(os.getpid).values()
 
 
+def test_the_result_stays_in_parts(tmp_path: Path, client: Any) -> None:
+    path = record(tmp_path / "run", 4, "scores")
+    expected = labelaudit.audit(path, analyzers=["el2n"])
+    found = labelaudit.audit(path, analyzers=["el2n"], client=client, partitions=tmp_path / "parts")
+    parts = sorted((tmp_path / "parts").iterdir())
+    assert len(parts) > 2
+    joined = pd.concat([pd.read_parquet(part) for part in parts])
+    pd.testing.assert_frame_equal(joined, expected.samples, check_exact=True)
+    pd.testing.assert_frame_equal(found.samples, expected.samples[found.samples.columns], check_exact=True)
+    assert "aum" not in found.samples
+    assert dict(found.summary) == dict(expected.summary)
+    assert found.to_html(tmp_path / "report.html").n_cards
+    with pytest.raises(LabelAuditError, match=r"already holds files .part-00000.parquet"):
+        labelaudit.audit(path, client=client, partitions=tmp_path / "parts")
+    with pytest.raises(LabelAuditError, match="pass client="):
+        labelaudit.audit(path, partitions=tmp_path / "other")
+
+
 def test_errors_of_workers_are_ours(tmp_path: Path, client: Any) -> None:
     path = record(tmp_path / "run", 4, "scores")
     bad = path / "epochs/train/e00004-s00-w0000.arrow"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from labelaudit import LabelAuditError, Recorder, open_history
+from labelaudit import LabelAuditError, Recorder, history_from_arrays, open_history
 
 N, K, EPOCHS = 60, 4, 3
 LABELS = np.arange(N) % K
@@ -305,3 +306,18 @@ def test_manifest_says_what_it_is(tmp_path: Path) -> None:
     assert manifest["format_version"] == 1
     assert manifest["class_names"] == ["a", "b", "c", "d"]
     assert manifest["finished"] is True
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"class_names": ["cat", "cat"]}, "'cat' twice"),
+        ({"class_names": ["cat\ud800", "dog"]}, "not valid Unicode"),
+        ({"sample_ids": ["a.png", "\udcff.png"]}, "not valid Unicode"),
+    ],
+)
+def test_names_that_no_file_can_hold(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(LabelAuditError, match=message):
+        Recorder(tmp_path, **options)
+    with pytest.raises(LabelAuditError, match=message):
+        history_from_arrays(np.zeros((1, 2, 2)), [0, 1], **options)

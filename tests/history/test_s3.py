@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from labelaudit import LabelAuditError, Recorder, audit, open_history
 from labelaudit.history import arrow_file
+from labelaudit.history.blocks import MOST_ROWS
+from labelaudit.history.folder import open_folder
 
 N, K, EPOCHS = 40, 3, 3
 LABELS = np.arange(N) % K
@@ -101,3 +105,26 @@ def test_damage_is_found(url: str) -> None:
 def test_an_unknown_protocol_is_said() -> None:
     with pytest.raises(LabelAuditError, match=r"cannot open 'nowhere://x'"):
         Recorder("nowhere://x")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Dask's own
+def test_a_cluster_reads_it_and_writes_the_parts_there(url: str) -> None:
+    import distributed
+
+    n = 2 * MOST_ROWS + 100
+    labels = np.arange(n) % K
+    with Recorder(url, n_samples=n) as recorder:
+        for epoch in range(EPOCHS):
+            recorder.record(np.arange(n), np.random.default_rng(epoch).normal(size=(n, K)), labels)
+            recorder.end_epoch()
+    expected = audit(url).samples
+    workers = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
+    parts = url.replace("runs/one", "parts")
+    with distributed.LocalCluster(**workers) as cluster, distributed.Client(cluster) as client:
+        pd.testing.assert_frame_equal(audit(url, client=client).samples, expected, check_exact=True)
+        audit(url, client=client, partitions=parts)
+    folder = open_folder(parts)
+    found = [pd.read_parquet(io.BytesIO(bytes(folder.read(name)))) for name in folder.names()]
+    assert len(found) == 3
+    pd.testing.assert_frame_equal(pd.concat(found), expected, check_exact=True)

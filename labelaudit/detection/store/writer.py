@@ -15,7 +15,7 @@ from labelaudit.detection.store.ragged import Ragged
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.epoch_writer import EpochWriter
 from labelaudit.history.manifest import Manifest
-from labelaudit.history.rows import PRECISIONS, by_position, one_of, unique_ids
+from labelaudit.history.rows import PRECISIONS, by_position, one_of, unique_ids, unique_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -225,8 +225,8 @@ class DetectionWriter(EpochWriter):
 
 def _by_label(names: Sequence[str] | Mapping[int, str]) -> dict[int, str]:
     """Return the name of each label, in the labels' order."""
-    pairs = names.items() if isinstance(names, Mapping) else enumerate(names)
-    return {int(label): str(name) for label, name in sorted(pairs)}
+    pairs = sorted(names.items() if isinstance(names, Mapping) else enumerate(names))
+    return dict(zip((int(label) for label, _ in pairs), unique_names([name for _, name in pairs]), strict=True))
 
 
 def _most_confident(drawn: Ragged, most: int) -> Ragged:
