@@ -47,9 +47,10 @@ class Pictures(Dataset[dict[str, Any]]):
                 continue
             column, row = (min(int(at), side - 1) for at in (x, y))
             spread = np.maximum(corners[2:] - corners[:2], 1) * 0.12 + 0.3
-            bump = np.exp(-((grid - column) ** 2) / (2 * spread[0] ** 2))[None] * np.exp(
-                -((grid - row) ** 2) / (2 * spread[1] ** 2)
-            )[:, None]
+            bump = (
+                np.exp(-((grid - column) ** 2) / (2 * spread[0] ** 2))[None]
+                * np.exp(-((grid - row) ** 2) / (2 * spread[1] ** 2))[:, None]
+            )
             np.maximum(heat[kind], bump, out=heat[kind])
             near = bump > 0.6
             rows, columns = np.nonzero(near)
@@ -60,6 +61,8 @@ class Pictures(Dataset[dict[str, Any]]):
 
 
 class Block(nn.Module):
+    """Two convolutions and a way past them."""
+
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, bias=False)
@@ -67,6 +70,7 @@ class Block(nn.Module):
         self.norms = nn.ModuleList([nn.BatchNorm2d(channels), nn.BatchNorm2d(channels)])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return as many maps as there were."""
         y = F.relu(self.norms[0](self.first(x)))
         return F.relu(x + self.norms[1](self.second(y)))
 
@@ -86,10 +90,12 @@ class Detector(pl.LightningModule):
         nn.init.constant_(self.heat.bias, -4.0)
 
     def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the logits of every class and the way to the edges, in cells, on the grid."""
         seen = self.body(picture)
         return self.heat(seen), F.softplus(self.edges(seen)) * 2
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> torch.Tensor:
+        """Return the focal loss of the middles and the mean error of the edges, in cells."""
         logits, edges = self(batch["picture"])
         heat, where = batch["heat"], batch["where"]
         p = torch.sigmoid(logits)
@@ -100,6 +106,7 @@ class Detector(pl.LightningModule):
         return (hit.sum() + miss.sum()) / peak.sum().clamp(min=1) + place
 
     def configure_optimizers(self) -> Any:
+        """Return AdamW with one cycle of the learning rate."""
         optimizer = torch.optim.AdamW(self.parameters(), lr=4e-3, weight_decay=1e-4)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -139,6 +146,7 @@ class Keep(pl.Callback):
         self.pictures, self.epochs = pictures, []
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw the boxes."""
         self.epochs.append(pl_module.detect(self.pictures))
 
 

@@ -113,7 +113,7 @@ def _scene(
             which = rng.integers(len(pool))
             patch = pool[which]
             scale = rng.uniform(*recipe.sizes) / max(patch.shape)
-            high, wide = (max(int(round(side * scale)), 5) for side in patch.shape)
+            high, wide = (max(round(side * scale), 5) for side in patch.shape)
             x, y = rng.integers(0, SIDE - wide), rng.integers(0, SIDE - high)
             box = [float(x), float(y), float(x + wide), float(y + high)]
             if all(_covered(box, other) <= recipe.overlap for _, other in boxes):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,48 +10,23 @@ import numpy.typing as npt
 
 from labelaudit.auditing.result import Audit
 from labelaudit.detection.boxes import Detections, Objects, area
+from labelaudit.detection.columns import columns_of
 from labelaudit.detection.evidence import Evidence
 from labelaudit.detection.fiftyone import Snapshot, snapshot
 from labelaudit.detection.missing import Candidates, missing
-from labelaudit.detection.overlap import iou_of
+from labelaudit.detection.options import Options
 from labelaudit.detection.planting import planted
-from labelaudit.detection.reasons import reasons
 from labelaudit.detection.sources import read_inputs
 from labelaudit.detection.summary import summary_of
-from labelaudit.detection.tables import Columns, missing_table, named, noise_matrix, objects_table, samples_table
+from labelaudit.detection.tables import missing_table, noise_matrix, objects_table, samples_table
 from labelaudit.detection.tracks import Tracks
-from labelaudit.detection.verdict import Verdict, judge
+from labelaudit.detection.verdict import judge
 from labelaudit.errors import LabelAuditError
 
 Array = npt.NDArray[Any]
 
-RULES = ("labelaudit", "fiftyone")
 FEW = 20  # labels below which the audit says that it had little to learn from
 BLIND = 0.1  # a detector that tells given from planted classes less well than this knows nothing
-
-
-@dataclass(frozen=True)
-class Options:
-    """The thresholds of an audit; see `audit_detections`."""
-
-    rules: str = "labelaudit"
-    iou_threshold: float = 0.5
-    missing_confidence: float | None = None
-    expected_error_rate: float | None = None
-    threshold: float | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.rules not in RULES:
-            raise LabelAuditError(f"rules={self.rules!r} is unknown; expected one of {', '.join(RULES)}")
-        if not 0 < self.iou_threshold <= 1:
-            raise LabelAuditError(f"iou_threshold={self.iou_threshold} is out of range; expected above 0, at most 1")
-        for name in ("missing_confidence", "expected_error_rate", "threshold"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise LabelAuditError(f"{name}={value} is out of range; expected 0 to 1")
-        if self.expected_error_rate is not None and self.threshold is not None:
-            raise LabelAuditError("expected_error_rate and threshold both set the cut; pass one of them")
 
 
 def audit_detections(
@@ -100,7 +74,7 @@ def audit_detections(
 
     Example:
         >>> import pandas as pd
-        >>> truth = pd.DataFrame({"image_id": [7, 7], "category": ["cat", "dog"], "x": [0, 50], "y": 0, "w": 20, "h": 20})
+        >>> truth = pd.DataFrame({"image_id": 7, "category": ["cat", "dog"], "x": [0, 50], "y": 0, "w": 20, "h": 20})
         >>> drawn = truth.assign(category=["cat", "cat"], score=[0.5, 0.25])
         >>> audit_detections(truth, drawn).objects["mistakenness"].tolist()
         [0.25, 0.625]
@@ -186,10 +160,8 @@ def _audit(
     if len(numbers) == 1 or options.rules == "fiftyone":
         least = 0.95 if options.missing_confidence is None else options.missing_confidence
         blind = options.rules == "fiftyone"
-        one = snapshot(
-            labels, last, iou_threshold=options.iou_threshold, missing_confidence=least, class_blind=blind
-        )
-    columns = _columns(objects, usable, verdict, one, options, names, len(numbers), sound)
+        one = snapshot(labels, last, iou_threshold=options.iou_threshold, missing_confidence=least, class_blind=blind)
+    columns = columns_of(objects, usable, verdict, one, options, names, len(numbers), sound)
     spurious = columns.issue == 2
     if one is not None and options.rules == "fiftyone":
         found, is_missing = _unmatched(last, one), np.ones(int(one.possible_missing.sum()), bool)
@@ -222,74 +194,6 @@ def known_sizes(objects: Objects, sizes: Any, n_images: int) -> Array:
     extent = objects.box[:, 2:].max(axis=0, initial=1.0) if len(objects) else np.ones(2)
     found = np.full((n_images, 2), np.nan) if sizes is None else np.array(sizes, np.float64)
     return np.where(np.isnan(found), extent, found)
-
-
-def _columns(
-    objects: Objects,
-    usable: Array,
-    verdict: Verdict,
-    one: Snapshot | None,
-    options: Options,
-    names: Sequence[Any],
-    n_epochs: int,
-    sound: Array,
-) -> Columns:
-    """Put the verdict on the usable boxes together with the boxes that are wrong by themselves."""
-    n = len(objects)
-
-    def spread(values: Array, other: Any) -> Array:
-        whole = np.full((n, *values.shape[1:]), other, values.dtype)
-        whole[usable] = values
-        return whole
-
-    unusable = np.ones(n, bool)
-    unusable[usable] = False
-    no_area, copy = unusable & ~sound, unusable & sound
-    scores = {name: spread(values, 0.0) for name, values in verdict.wrong.items()}
-    scores["location"][no_area] = 1.0
-    scores["spurious"][copy] = 1.0
-    quality = spread(verdict.quality, 0.0)
-    quality[objects.crowd] = np.maximum(quality[objects.crowd], 0.5 + quality[objects.crowd] / 2)
-    flagged = _cut(quality, options) | unusable
-    kinds = spread(np.stack(list(verdict.likeness.values()), axis=1).argmax(axis=1), 0)
-    kinds[no_area], kinds[copy] = 1, 2
-    issue = np.where(flagged, kinds, -1)
-    suggested = spread(verdict.suggested, -1)
-    share = spread(verdict.suggestion_share, 0.0)
-    offered = (suggested >= 0) & ((issue == 0) | (share > 0.5))
-    box = spread(verdict.box, np.nan)
-    iou = np.where(np.isnan(box[:, 0]), np.nan, iou_of(np.nan_to_num(box), objects.box))
-    box[~((issue == 1) | (scores["location"] > 0.5))] = np.nan
-    mistakenness, location = scores["class"], scores["location"]
-    if one is not None:
-        mistakenness = _snapshot_or(spread(one.mistakenness, np.nan), mistakenness, options)
-        location = _snapshot_or(spread(one.mistakenness_loc, np.nan), location, options)
-    suggested = np.where(offered, suggested, -1)
-    special = np.where(no_area, "The box has no area.", np.where(copy, "The same box is listed twice.", ""))
-    why = reasons(
-        issue,
-        list(named(objects.category, names)),
-        [None if number < 0 else names[number] for number in suggested.tolist()],
-        iou,
-        n_epochs,
-        special.tolist(),
-    )
-    return Columns(mistakenness, location, scores, quality, flagged, issue, suggested, share, box, why)
-
-
-def _snapshot_or(seen: Array, probability: Array, options: Options) -> Array:
-    """Return FiftyOne's number where a detection matches; else, but for its own rules, one that goes on from 1/2."""
-    return seen if options.rules == "fiftyone" else np.where(np.isnan(seen), (1 + probability) / 2, seen)
-
-
-def _cut(quality: Array, options: Options) -> Array:
-    if options.threshold is not None:
-        return quality < options.threshold
-    if options.expected_error_rate is None:
-        return quality < 0.5
-    flagged = np.zeros(len(quality), bool)
-    flagged[np.argsort(quality, kind="stable")[: round(options.expected_error_rate * len(quality))]] = True
-    return flagged
 
 
 def _unmatched(detections: Detections, one: Snapshot) -> Candidates:

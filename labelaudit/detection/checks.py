@@ -38,9 +38,7 @@ def check_corners(table: BoxTable, sizes: dict[Any, tuple[float, float]]) -> Non
         suspicious = outside > 0.2
     else:  # the second corner moves with the first one, a size does not
         spread = box.std(axis=0)
-        moves = [
-            np.corrcoef(box[:, i], box[:, i + 2])[0, 1] if spread[i] and spread[i + 2] else 0.0 for i in (0, 1)
-        ]
+        moves = [np.corrcoef(box[:, i], box[:, i + 2])[0, 1] if spread[i] and spread[i + 2] else 0.0 for i in (0, 1)]
         suspicious = min(moves) > 0.5
     if suspicious:
         raise LabelAuditError(
@@ -99,8 +97,8 @@ def check_class_numbers(objects: Objects, drawn: Detections, names: list[Any], s
     if best and agree[best] > AGREE and agree[0] < APART:
         raise LabelAuditError(
             f"{source}: its class numbers are {abs(best)} {'below' if best > 0 else 'above'} those of the ground "
-            f"truth ({agree[best]:.0%} of overlapping boxes agree when shifted, {agree[0]:.0%} as they are): one counts "
-            f"from 0, the other from 1. Add {best} to the detections' categories"
+            f"truth ({agree[best]:.0%} of overlapping boxes agree when shifted, {agree[0]:.0%} as they are): one "
+            f"counts from 0, the other from 1. Add {best} to the detections' categories"
         )
 
 

@@ -46,7 +46,9 @@ def _annotations(data: dict[str, Any], path: Path) -> BoxTable:
     found = _boxes(data["annotations"], path)
     strange = set(found.frame["image_id"].tolist()) - set(ids)
     if strange and ids:
-        raise LabelAuditError(f"{path}: an annotation is of image {min(strange, key=str)!r}, which images does not list")
+        raise LabelAuditError(
+            f"{path}: an annotation is of image {min(strange, key=str)!r}, which images does not list"
+        )
     found.image_ids, found.image_sizes, found.category_names = ids or None, sizes, names or None
     return found
 

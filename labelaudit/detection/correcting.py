@@ -146,7 +146,7 @@ def _same(table: BoxTable, objects: pd.DataFrame, names: dict[Any, str]) -> None
     differs |= (np.abs(frame[sides].to_numpy() - objects[sides].to_numpy()) > 0.01).any(axis=1)
     if differs.any():
         raise LabelAuditError(
-            f"{table.source}: box {int(differs.argmax())} is not the one that was audited; audit these annotations first"
+            f"{table.source}: box {int(differs.argmax())} is not the one that was audited; audit these first"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -140,7 +141,7 @@ def _blocks(image: Array) -> list[tuple[int, int]]:
     while bounds[-1] < len(image):
         end = min(bounds[-1] + BLOCK, len(image)) - 1
         bounds.append(int(np.searchsorted(image, image[end], "right")))
-    return list(zip(bounds[:-1], bounds[1:], strict=True))
+    return list(itertools.pairwise(bounds))
 
 
 def _ramp(iou: Array, between: tuple[float, float]) -> Array:

@@ -125,5 +125,3 @@ def matrix(found: Mapping[str, Array], kind: int) -> tuple[Array, Array]:
     """Return the features of one kind of mistake, (a, f), and their signs, (f,)."""
     signs = SIGNS[kind]
     return np.stack([found[name] for name in signs], axis=1), np.array(list(signs.values()), float)
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ def match(
 
     By default a detection goes to the free box of its own class that it overlaps most. Where all such boxes are
     taken it is a duplicate and stays unmatched. Where there is none, it goes to the free box of another class
-    that it overlaps most: a possible class error. A crowd box takes any number of detections of its class, after the others.
+    that it overlaps most: a possible class error. A crowd box takes any number of detections of its class, after the
+    others.
 
     Args:
         objects: n ground-truth boxes.
@@ -57,7 +59,7 @@ def match(
     found = np.full(len(detections), -1, np.int64)
     free = np.ones(len(objects), bool)
     starts = [*np.flatnonzero(np.diff(turn, prepend=-1)).tolist(), len(turn)]
-    for low, high in zip(starts[:-1], starts[1:], strict=True):
+    for low, high in itertools.pairwise(starts):
         open_pairs = free[obj[low:high]]
         here, there = det[low:high][open_pairs], obj[low:high][open_pairs]
         first = np.flatnonzero(np.diff(here, prepend=-1))

@@ -134,7 +134,7 @@ def _context(
     has_track[label[label >= 0]] = True
     others = pairs.second != label[pairs.first]
     at, of, iou = pairs.first[others], pairs.second[others], pairs.iou[others]
-    found = {name: np.zeros(t) for name in ("overlap", "unfound", "moved", "shadow")}
+    found: dict[str, Array] = {name: np.zeros(t) for name in ("overlap", "unfound", "moved", "shadow")}
     np.maximum.at(found["overlap"], at, iou)
     near = np.clip(iou / 0.15, 0, 1)
     np.maximum.at(found["unfound"], at, near * ~has_track[of])

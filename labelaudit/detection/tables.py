@@ -122,7 +122,7 @@ def samples_table(
     counted = [
         np.bincount(objects.image[columns.issue == kind], minlength=n).astype(np.int64) for kind in range(len(ISSUES))
     ]
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             "n_objects": np.bincount(objects.image, minlength=n).astype(np.int64),
             "label_quality": quality,
@@ -132,12 +132,10 @@ def samples_table(
             "possible_missing": absent,
             "possible_spurious": np.bincount(objects.image, spurious, n).astype(np.int64),
             "reason": _image_reasons([*counted, absent]),
+            **({} if image_sizes is None else dict(zip(("width", "height"), np.asarray(image_sizes).T, strict=True))),
         },
         index=pd.Index(list(image_ids), name="sample_id"),
     )
-    if image_sizes is not None:
-        table[["width", "height"]] = np.asarray(image_sizes, np.float64)
-    return table
 
 
 def _largest(values: Array, image: Array, n: int) -> Array:

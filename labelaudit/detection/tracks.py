@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,6 @@ def surest(detections: Detections, iou_threshold: float) -> Array:
     high, low = high[order], low[order]
     starts = [*np.flatnonzero(np.diff(turn[high], prepend=-1)).tolist(), len(high)]
     kept = np.ones(len(detections), bool)
-    for begin, end in zip(starts[:-1], starts[1:], strict=True):
+    for begin, end in itertools.pairwise(starts):
         kept[low[begin:end][kept[high[begin:end]]]] = False
     return np.flatnonzero(kept)

@@ -18,7 +18,9 @@ def parse(path: Path) -> ElementTree.Element:
     parser.buffer_text = True
 
     def refuse(*_: Any) -> None:
-        raise LabelAuditError(f"{path} defines a document type or entities; Pascal VOC files have none, so it is not read")
+        raise LabelAuditError(
+            f"{path} defines a document type or entities; Pascal VOC files have none, so it is not read"
+        )
 
     parser.StartDoctypeDeclHandler = refuse
     parser.EntityDeclHandler = refuse

@@ -15,8 +15,8 @@ class Votes:
 
     def __init__(self, n_classes: int) -> None:
         self.n_classes = n_classes
-        self.keys = np.zeros(0, np.int64)
-        self.strength = np.zeros(0)
+        self.keys: Array = np.zeros(0, np.int64)
+        self.strength: Array = np.zeros(0)
 
     def add(self, box: Array, category: Array, strength: Array) -> None:
         """Add one epoch's votes, (v,) each: of several for one box and class, only the strongest counts."""

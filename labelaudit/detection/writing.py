@@ -40,8 +40,12 @@ def rendered(
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    columns = [name for name in ("image_id", "category", "x", "y", "w", "h", "is_crowd", "row", "change") if name in frame]
-    return [dict(zip(columns, row, strict=True)) for row in zip(*(frame[name].tolist() for name in columns), strict=True)]
+    columns = [
+        name for name in ("image_id", "category", "x", "y", "w", "h", "is_crowd", "row", "change") if name in frame
+    ]
+    return [
+        dict(zip(columns, row, strict=True)) for row in zip(*(frame[name].tolist() for name in columns), strict=True)
+    ]
 
 
 def _coco(frame: pd.DataFrame, table: BoxTable, names: dict[Any, str], old: Path | None) -> bytes:

@@ -58,7 +58,8 @@ def _lines(path: Path, width: float, height: float) -> list[list[Any]]:
         kind, x, y, w, h = values[:5]
         if max(abs(x), abs(y), abs(w), abs(h)) > 2:
             raise LabelAuditError(
-                f"{path}, line {number}: {line.strip()[:60]!r} has pixels; YOLO's numbers are shares of the picture, 0 to 1"
+                f"{path}, line {number}: {line.strip()[:60]!r} has pixels; YOLO's numbers are shares of the "
+                "picture, 0 to 1"
             )
         box = [(x - w / 2) * width, (y - h / 2) * height, w * width, h * height]
         found.append([path.stem, int(kind), *box, *values[5:]])
@@ -71,7 +72,9 @@ def _sizes(folder: Path, ids: list[str], images: Any, image_sizes: Any) -> dict[
     if not open_ids:
         return {of: known[of] for of in ids}
     where = Path(images) if images is not None else _beside(folder)
-    pictures = {path.stem: path for path in where.iterdir() if path.suffix.lower() in PICTURES} if where.is_dir() else {}
+    pictures = (
+        {path.stem: path for path in where.iterdir() if path.suffix.lower() in PICTURES} if where.is_dir() else {}
+    )
     missing = [of for of in open_ids if of not in pictures]
     if missing:
         raise LabelAuditError(

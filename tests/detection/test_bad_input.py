@@ -10,7 +10,7 @@ import labelaudit
 from tests.detection.simulated import HEIGHT, WIDTH, simulate
 
 TRUTH, DRAWN, _, _ = simulate(n_images=12, epochs=1, seed=2, rate=0.1)
-SIZES = {image: (WIDTH, HEIGHT) for image in range(12)}
+SIZES = dict.fromkeys(range(12), (WIDTH, HEIGHT))
 
 
 def numbers(frame, start=0):
@@ -134,7 +134,11 @@ def test_folders_and_files_that_hold_no_boxes(tmp_path):
         (tmp_path / "a.json").write_text(text)
         with pytest.raises(labelaudit.LabelAuditError, match=message):
             labelaudit.audit_detections(tmp_path / "a.json", DRAWN)
-    strange = {"images": [{"id": 1}], "categories": [], "annotations": [{"image_id": 2, "category_id": 1, "bbox": [0] * 4}]}
+    strange = {
+        "images": [{"id": 1}],
+        "categories": [],
+        "annotations": [{"image_id": 2, "category_id": 1, "bbox": [0] * 4}],
+    }
     (tmp_path / "a.json").write_text(json.dumps(strange))
     with pytest.raises(labelaudit.LabelAuditError, match="image 2, which images does not list"):
         labelaudit.audit_detections(tmp_path / "a.json", DRAWN)

@@ -79,7 +79,8 @@ def voc_folder(folder):
     folder.mkdir()
     for image in range(30):
         items = "".join(
-            f"<object><name>{row.category}</name><pose>Left</pose><bndbox><xmin>{row.x + 1}</xmin><ymin>{row.y + 1}</ymin>"
+            f"<object><name>{row.category}</name><pose>Left</pose><bndbox><xmin>{row.x + 1}</xmin>"
+            f"<ymin>{row.y + 1}</ymin>"
             f"<xmax>{row.x + row.w}</xmax><ymax>{row.y + row.h}</ymax></bndbox></object>"
             for row in DATA.truth[DATA.truth["image_id"] == image].itertuples()
         )
@@ -135,7 +136,9 @@ def test_voc_counts_from_one(tmp_path):
 def test_entities_in_xml_are_refused(tmp_path):
     folder = tmp_path / "voc"
     folder.mkdir()
-    (folder / "a.xml").write_text('<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]><annotation>&b;</annotation>')
+    (folder / "a.xml").write_text(
+        '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]><annotation>&b;</annotation>'
+    )
     with pytest.raises(labelaudit.LabelAuditError, match="entities"):
         read_boxes(folder, "ground_truth", "xywh")
 
@@ -154,7 +157,9 @@ def test_corrected_coco_keeps_what_it_does_not_change(audited, tmp_path):
     assert len(data["annotations"]) == len(table) - len(done.removed) + added
     assert set(done.removed) == set(np.flatnonzero(spurious & (table["spurious_score"] >= 0.5)))
     kept = {one["mine"]: one for one in data["annotations"] if "mine" in one}
-    for row in np.flatnonzero((table["issue"] == "class") & (table["class_score"] >= 0.5) & table["suggested_label"].notna()):
+    for row in np.flatnonzero(
+        (table["issue"] == "class") & (table["class_score"] >= 0.5) & table["suggested_label"].notna()
+    ):
         assert kept[row]["category_id"] == 10 + NAMES.index(table["suggested_label"].iloc[row])
     for row in np.flatnonzero(table["issue"].isna()):
         assert kept[row] == json.loads(old)["annotations"][row]
@@ -199,7 +204,7 @@ def test_in_place_with_undo_for_every_format(audited, tmp_path):
 @pytest.mark.parametrize("kind", ["coco", "yolo", "voc"])
 def test_a_frame_written_in_every_format_reads_back(audited, tmp_path, kind):
     out = tmp_path / ("new.json" if kind == "coco" else "new")
-    sizes = {image: (WIDTH, HEIGHT) for image in range(30)}
+    sizes = dict.fromkeys(range(30), (WIDTH, HEIGHT))
     done = labelaudit.correct_boxes(DATA.truth, audited, out=out, format=kind, image_sizes=sizes, copy_missing=True)
     found = read_boxes(out, "new", "xywh", image_sizes=SIZES)
     names = found.category_names
