@@ -93,7 +93,7 @@ def correct_boxes(
     if not 0 <= min_confidence <= 1:
         raise LabelAuditError(f"min_confidence={min_confidence} is out of range; expected 0 to 1")
     if decisions is not None:
-        from labelaudit.detection.review import reviewed
+        from labelaudit.detection.findings.review import reviewed
 
         audit = reviewed(audit, decisions)
         classes = boxes = remove_spurious = copy_missing = True

@@ -70,7 +70,7 @@ class Exports:
         if audit.objects is None:
             fiftyone.export(audit, path, images, dataset, key_field, name)
         else:
-            from labelaudit.detection import fiftyone_dataset
+            from labelaudit.detection.exporting import fiftyone as fiftyone_dataset
 
             fiftyone_dataset.export(audit, path, images, dataset, sizes, name)
 
@@ -109,7 +109,7 @@ class Exports:
         audit = cast("Audit", self)
         if audit.objects is None:
             return label_studio.export(audit, path, images, texts, issues_only=issues_only)
-        from labelaudit.detection import label_studio as of_boxes
+        from labelaudit.detection.exporting import label_studio as of_boxes
 
         return of_boxes.export(audit, path, images, sizes, issues_only=issues_only)
 

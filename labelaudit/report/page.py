@@ -78,7 +78,7 @@ def make_report(
 ) -> Report:
     """Make the report of an audit; `Audit.to_html` says what the arguments are."""
     if audit.objects is not None:
-        from labelaudit.detection.report import make_detection_report
+        from labelaudit.detection.findings.report import make_detection_report
 
         return make_detection_report(
             audit,

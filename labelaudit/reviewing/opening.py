@@ -149,14 +149,14 @@ def open_review(
 def _log(audit: Audit, place: Path) -> DecisionLog:
     if audit.objects is None:
         return DecisionLog(place, audit)
-    from labelaudit.detection.issues import issues_of
+    from labelaudit.detection.findings.issues import issues_of
 
     return DecisionLog(place, issues_of(audit).audit)
 
 
 def _session(audit: Audit, log: DecisionLog, images: Any, texts: Any, rows: Any, history: Any) -> ReviewSession:
     if audit.objects is not None:
-        from labelaudit.detection.review import BoxReview
+        from labelaudit.detection.findings.review import BoxReview
 
         return BoxReview(audit, log, images, history)
     media = Media(audit.samples.index.to_numpy(), images, texts, rows)

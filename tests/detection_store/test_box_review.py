@@ -12,8 +12,8 @@ import pytest
 import labelaudit
 from labelaudit import LabelAuditError, load_decisions
 from labelaudit.cli import main
-from labelaudit.detection.issues import NOT_LABELLED, issues_of
-from labelaudit.detection.review import BoxReview, reviewed
+from labelaudit.detection.findings.issues import NOT_LABELLED, issues_of
+from labelaudit.detection.findings.review import BoxReview, reviewed
 from labelaudit.reviewing import DecisionLog
 from tests.detection.simulated import HEIGHT, WIDTH
 from tests.detection_store.conftest import NAMES, Recorded, name_of

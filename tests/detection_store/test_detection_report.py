@@ -15,10 +15,10 @@ from PIL import Image
 
 import labelaudit
 from labelaudit import LabelAuditError
-from labelaudit.detection.found_curves import curves_of_boxes
-from labelaudit.detection.issues import issues_of
-from labelaudit.detection.report import flagged_first, make_detection_report
-from labelaudit.detection.scenes import Scenes
+from labelaudit.detection.findings.curves import curves_of_boxes
+from labelaudit.detection.findings.issues import issues_of
+from labelaudit.detection.findings.report import flagged_first, make_detection_report
+from labelaudit.detection.findings.scenes import Scenes
 from tests.detection_store.conftest import DATA, EPOCHS, Recorded
 
 FILL = np.array([200, 180, 60])

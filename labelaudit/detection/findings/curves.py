@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelaudit.detection.boxes import Detections
-from labelaudit.detection.issues import Issues
+from labelaudit.detection.findings.issues import Issues
 from labelaudit.detection.store.history import DetectionHistory
 from labelaudit.report.curves import Curves
 

@@ -42,7 +42,7 @@ def sizes_of(found: Any, given: Any) -> npt.NDArray[Any]:
     if unknown.any():
         first = ids[int(unknown.argmax())]
         raise LabelAuditError(
-            f"the size of {int(unknown.sum()):,} of {len(ids):,} images is unknown (first: {first}), and these boxes are"
-            " relative to it; pass sizes= with width and height in pixels"
+            f"the size of {int(unknown.sum()):,} of {len(ids):,} images is unknown (first: {first}), and these boxes"
+            " are relative to it; pass sizes= with width and height in pixels"
         )
     return sizes

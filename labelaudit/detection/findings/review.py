@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from labelaudit.auditing.fingerprint import fingerprint
 from labelaudit.auditing.result import Audit
-from labelaudit.detection.issues import issues_of
-from labelaudit.detection.report import box_records, curves_of_findings, flagged_first
-from labelaudit.detection.scenes import Scenes
+from labelaudit.detection.findings.issues import issues_of
+from labelaudit.detection.findings.report import box_records, curves_of_findings, flagged_first
+from labelaudit.detection.findings.scenes import Scenes
 from labelaudit.errors import LabelAuditError
 from labelaudit.report.media import Media
 from labelaudit.report.records import is_missing

@@ -6,8 +6,8 @@ import json
 import os
 from typing import Any
 
-from labelaudit.detection.issues import boxes, suggested_boxes
-from labelaudit.detection.picture_sizes import sizes_of
+from labelaudit.detection.exporting.sizes import sizes_of
+from labelaudit.detection.findings.issues import boxes, suggested_boxes
 from labelaudit.errors import LabelAuditError
 from labelaudit.exporting.fiftyone import TAG
 from labelaudit.exporting.tables import plain, source_of

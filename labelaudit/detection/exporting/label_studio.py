@@ -11,8 +11,8 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 import labelaudit
-from labelaudit.detection.issues import boxes, issues_of
-from labelaudit.detection.picture_sizes import sizes_of
+from labelaudit.detection.exporting.sizes import sizes_of
+from labelaudit.detection.findings.issues import boxes, issues_of
 from labelaudit.exporting.tables import plain, source_of
 from labelaudit.history.folder import write_file
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from labelaudit.detection.issues import Issues, boxes
-from labelaudit.detection.picture_sizes import recorded_sizes
+from labelaudit.detection.exporting.sizes import recorded_sizes
+from labelaudit.detection.findings.issues import Issues, boxes
 from labelaudit.report.media import Media
 from labelaudit.report.thumbnails import opened, value_range
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from labelaudit.detection.found_curves import curves_of_boxes
-from labelaudit.detection.issues import KINDS, Issues, issues_of
-from labelaudit.detection.scenes import Scenes
+from labelaudit.detection.findings.curves import curves_of_boxes
+from labelaudit.detection.findings.issues import KINDS, Issues, issues_of
+from labelaudit.detection.findings.scenes import Scenes
 from labelaudit.detection.store.history import DetectionHistory
 from labelaudit.errors import LabelAuditError
 from labelaudit.report.curves import Curves
