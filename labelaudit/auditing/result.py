@@ -91,13 +91,23 @@ class Audit(Shown, Exports):
             min_confidence: smallest suggestion_confidence, 0 to 1.
 
         Returns:
-            Flagged rows with given_label, suggested_label, suggestion_confidence and reason.
+            Flagged rows with given_label, suggested_label, suggestion_confidence and reason. Of a detection audit: the
+            flagged objects, with issue, suggested_box and, as suggestion_confidence, the probability of that issue.
         """
         if not 0 <= min_confidence <= 1:
             raise LabelAuditError(f"min_confidence={min_confidence} is out of range; expected 0 to 1")
+        if self.objects is not None:
+            from labelaudit.detection.correcting import corrections
+
+            return corrections(self.objects, min_confidence)
         sure = self.issues[lambda rows: rows["suggestion_confidence"] >= min_confidence]
         columns = ["given_label", "suggested_label", "suggestion_confidence", "label_quality", "reason"]
         return sure[columns].sort_values("suggestion_confidence", ascending=False, kind="stable")
+
+    def refuse_boxes(self, what: str, instead: str) -> None:
+        """Refuse what is about one label per sample where this is an audit of boxes."""
+        if self.objects is not None:
+            raise LabelAuditError(f"{what} is about one label per sample, and this audit is of boxes. {instead}")
 
     def to_csv(self, path: str | os.PathLike[str], *, issues_only: bool = False) -> None:
         """Write the samples, or only the flagged ones worst first, as CSV.

@@ -20,6 +20,8 @@ from labelaudit.history.folder import open_folder
 if TYPE_CHECKING:
     import pandas as pd
 
+KINDS = ("class", "location", "spurious")
+
 
 @dataclass(frozen=True)
 class CorrectedBoxes:
@@ -119,6 +121,27 @@ def correct_boxes(
         return CorrectedBoxes(frame, removed, old, _replace(old, files, undo_log))
     assert out is not None
     return CorrectedBoxes(frame, removed, _write(Path(out), files))
+
+
+def corrections(objects: pd.DataFrame, min_confidence: float) -> pd.DataFrame:
+    """Return the flagged objects whose issue has at least this probability, the surest first; `Audit.corrections`."""
+    flagged = objects[objects["is_label_issue"]]
+    scores = (
+        np.stack([flagged[f"{kind}_score"].to_numpy() for kind in KINDS], axis=1) if len(flagged) else np.zeros((0, 3))
+    )
+    place = np.array([KINDS.index(kind) for kind in flagged["issue"].tolist()], int)
+    table = flagged.assign(suggestion_confidence=scores[np.arange(len(flagged)), place])
+    columns = [
+        "image_id",
+        "issue",
+        "given_label",
+        "suggested_label",
+        "suggested_box",
+        "suggestion_confidence",
+        "reason",
+    ]
+    sure = table.loc[table["suggestion_confidence"] >= min_confidence, columns]
+    return sure.sort_values("suggestion_confidence", ascending=False, kind="stable")
 
 
 def _names(table: BoxTable, audit: Audit) -> dict[Any, str]:

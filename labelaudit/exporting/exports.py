@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, cast
 
-from labelaudit.errors import LabelAuditError
-
 if TYPE_CHECKING:
     import pandas as pd
 
     from labelaudit.auditing.result import Audit
+
+OF_BOXES = "Take audit.objects, or export with to_csv, to_parquet, to_label_studio or to_fiftyone"
 
 
 class Exports:
@@ -25,7 +25,7 @@ class Exports:
         """
         from labelaudit.exporting import tables
 
-        self._refuse_boxes("to_cleanlab")
+        cast("Audit", self).refuse_boxes("to_cleanlab()", OF_BOXES)
         return tables.cleanlab_frame(cast("Audit", self))
 
     def to_fiftyone(
@@ -126,7 +126,7 @@ class Exports:
         """
         from labelaudit.exporting import spotlight
 
-        self._refuse_boxes("to_spotlight")
+        cast("Audit", self).refuse_boxes("to_spotlight()", OF_BOXES)
         return spotlight.export(cast("Audit", self), path)
 
     def to_huggingface(self, dataset: Any = None, *, id_column: str | None = None) -> Any:
@@ -142,12 +142,5 @@ class Exports:
         """
         from labelaudit.exporting import huggingface
 
-        self._refuse_boxes("to_huggingface")
+        cast("Audit", self).refuse_boxes("to_huggingface()", OF_BOXES)
         return huggingface.export(cast("Audit", self), dataset, id_column)
-
-    def _refuse_boxes(self, method: str) -> None:
-        if cast("Audit", self).objects is not None:
-            raise LabelAuditError(
-                f"{method}() is about one label per sample, and this audit is of boxes. Take audit.objects, or export "
-                "with to_csv, to_parquet, to_label_studio or to_fiftyone"
-            )

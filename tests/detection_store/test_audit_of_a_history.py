@@ -142,3 +142,29 @@ def test_exports_say_what_they_need(recorded: Recorded, tmp_path: Path) -> None:
         recorded.audit.objects[["label_quality"]],
     )
     assert len(pd.read_parquet(tmp_path / "boxes.missing.parquet")) == len(recorded.audit.missing)
+
+
+def test_corrections_are_the_sure_suggestions(recorded: Recorded) -> None:
+    sure = recorded.audit.corrections(0.9)
+    assert 0 < len(sure) <= recorded.audit.summary["n_flagged"]
+    assert (sure["suggestion_confidence"] >= 0.9).all()
+    assert sure["suggestion_confidence"].is_monotonic_decreasing
+    assert set(sure["issue"]) <= {"class", "location", "spurious"}
+    assert len(recorded.audit.corrections(0)) == recorded.audit.summary["n_flagged"]
+
+
+def test_what_is_about_one_label_per_sample_says_so(recorded: Recorded, tmp_path: Path) -> None:
+    audit = recorded.audit
+    uses = (
+        lambda: labelaudit.compare(audit, audit),
+        lambda: labelaudit.relabel(tmp_path, audit, out=tmp_path / "new"),
+        audit.plot_data_map,
+        lambda: audit.plot_history("000.png"),
+    )
+    for use in uses:
+        with pytest.raises(LabelAuditError, match="is about one label per sample, and this audit is of boxes"):
+            use()
+
+
+def test_the_report_in_a_notebook(recorded: Recorded) -> None:
+    assert "iframe" in recorded.audit._repr_html_()
