@@ -148,7 +148,8 @@ def _audit(
     tracks = Tracks(len(labels), len(image_ids), len(names))
     last, numbers = None, []
     for number, detections in epochs:
-        tracks.add(detections, evidence.add(detections))
+        evidence.add(detections)
+        tracks.add(detections, evidence.separation[-1] ** 2)
         last = detections
         numbers.append(number)
     if last is None:

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from labelaudit.detection.boxes import Objects, area
+from labelaudit.detection.boxes import Detections, Objects, area
 from labelaudit.detection.likeness import probability, signed_logistic
 from labelaudit.detection.overlap import Pairs, overlapping
-from labelaudit.detection.tracks import Tracks
+from labelaudit.detection.tracks import Tracks, surest
 
 Array = npt.NDArray[Any]
 
 TOUCH = 0.02
+TWICE = 0.5  # of two tracks with this IoU or more only the stronger one is told of
 SOFTEN = 0.02
 SIGNS = {
     "log_strength": 1,
@@ -68,6 +69,8 @@ def missing(tracks: Tracks, labels: Objects, moved: Array, iou_threshold: float 
         iou_threshold: a label with this IoU or more explains a track.
     """
     order = np.argsort(tracks.image, kind="stable")
+    drawn = Detections(tracks.image[order], order, tracks.median_box()[order], tracks.strength[order])
+    order = order[surest(drawn, TWICE)]
     image, box = tracks.image[order], tracks.median_box()[order]
     category, votes, total = (found[order] for found in tracks.votes.best(len(tracks)))
     pairs = overlapping(image, box, labels.image, labels.box, TOUCH, labels.crowd)
