@@ -18,7 +18,7 @@ from labelaudit.callbacks.found_boxes import (
     on_host,
     sizes_of,
 )
-from labelaudit.callbacks.inference_pass import drawn_batches, refuse_sharded
+from labelaudit.callbacks.inference_pass import drawn_batches, length_of, refuse_sharded
 from labelaudit.callbacks.lightning_base import one_of, rank_zero_info, refuse_dataloader_iter
 from labelaudit.callbacks.recording_callback import RecordingCallback
 from labelaudit.callbacks.trainer_ids import TrainerIds
@@ -106,7 +106,9 @@ class DetectionRecorder(RecordingCallback):
         self._source, self._loader, self._predict = source, loader, predict
         self._targets, self._adapter = targets, adapter
         self._id_key = None if sample_ids is not None else id_key
-        self._positions = TrainerIds(id_key=None, unwind_subsets=subset_ids == "underlying")
+        self._unwind = subset_ids == "underlying"
+        self._positions = TrainerIds(id_key=None, unwind_subsets=self._unwind)
+        self._lengths: dict[str, int | None] | None = None  # of the datasets, where positions are the ids
         self._options: dict[str, Any] = {
             "class_names": class_names,
             "sample_ids": sample_ids,
@@ -134,6 +136,9 @@ class DetectionRecorder(RecordingCallback):
         if not trainer.fast_dev_run:
             refuse_dataloader_iter(pl_module)
             self._by_pass = None if self._source == "auto" else self._source == "pass"
+            self._lengths = None if self._id_key is not None else self._positions.lengths() or {}
+            if self._lengths is not None and (self._source == "pass" or self._loader is not None):
+                self._lengths["train"] = length_of(self._images(trainer), unwind=self._unwind)
             self._start(trainer)
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
@@ -169,8 +174,7 @@ class DetectionRecorder(RecordingCallback):
     # What the hooks do
 
     def _make_writer(self, start: dict[str, Any]) -> DetectionWriter:
-        lengths = self._positions.lengths() if self._id_key is None else None
-        return DetectionWriter(self.path, n_samples=lengths or None, **start, **self._options)
+        return DetectionWriter(self.path, n_samples=self._lengths, **start, **self._options)
 
     def _make_thread(self, writer: Any) -> DetectionThread:
         return DetectionThread(writer, max_pending_mib=self._max_pending_mib, on_error=self._on_error)
@@ -198,9 +202,9 @@ class DetectionRecorder(RecordingCallback):
         """Run the images through the model, this process's share of them."""
         refuse_sharded(trainer)
         began, self._open["train"] = time.monotonic(), trainer.current_epoch
-        loader = trainer.train_dataloader if self._loader is None else self._loader
         seen: set[Any] = set()
-        with closing(drawn_batches(trainer, module, loader, self._predict)) as drawn:
+        passing = drawn_batches(trainer, module, self._images(trainer), self._predict, unwind=self._unwind)
+        with closing(passing) as drawn:
             for positions, outputs, batch in drawn:
                 detections = find_detections(outputs, batch, self._adapter)
                 if detections is None:
@@ -219,6 +223,10 @@ class DetectionRecorder(RecordingCallback):
                 self._refuse_shared_ids(ids, seen)
                 self._writer.add(ids, *flat_boxes(detections, targets), sizes_of(batch, len(targets)), split="train")
         self._say_cost(time.monotonic() - began, began - self._epoch_started, len(seen))
+
+    def _images(self, trainer: Any) -> Any:
+        """Return the loader of the images that the pass runs over."""
+        return trainer.train_dataloader if self._loader is None else self._loader
 
     def _refuse_shared_ids(self, ids: Any, seen: set[Any]) -> None:
         new = set(ids.tolist())

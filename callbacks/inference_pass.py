@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, Subset
 
 from labelaudit.callbacks.found_boxes import images_of
 from labelaudit.errors import LabelAuditError
@@ -88,6 +88,20 @@ def pass_loader(loader: Any, *, rank: int, world_size: int) -> DataLoader[Any]:
     )
 
 
+def _underlying(dataset: Any, positions: Any) -> Any:
+    while isinstance(dataset, Subset):
+        positions, dataset = np.asarray(dataset.indices)[positions], dataset.dataset
+    return positions
+
+
+def length_of(loader: Any, *, unwind: bool) -> int | None:
+    """Return how many positions the ids of a pass over a loader's dataset can have; None where it has no length."""
+    dataset: Any = getattr(loader, "dataset", None)
+    while unwind and isinstance(dataset, Subset):
+        dataset = dataset.dataset
+    return len(dataset) if hasattr(dataset, "__len__") else None
+
+
 def refuse_sharded(trainer: Any) -> None:
     """A forward pass of a sharded model needs all processes in step, on batches of their own."""
     if type(trainer.strategy).__name__ in SHARDED:
@@ -98,7 +112,7 @@ def refuse_sharded(trainer: Any) -> None:
 
 
 def drawn_batches(
-    trainer: Any, module: Any, loader: Any, predict: Callable[[Any, Any], Any] | None
+    trainer: Any, module: Any, loader: Any, predict: Callable[[Any, Any], Any] | None, *, unwind: bool = False
 ) -> Generator[tuple[Any, Any, Any]]:
     """Yield positions (n,), what the module draws and the batch, of this process's share of a loader's images.
 
@@ -107,6 +121,7 @@ def drawn_batches(
         module: is evaluated by `predict`, its own predict_step, or its forward on the images.
         loader: see `pass_loader`.
         predict: a function `(module, batch) -> outputs`, or None.
+        unwind: positions in a Subset are positions in the dataset under it.
     """
     batches = pass_loader(loader, rank=trainer.global_rank, world_size=trainer.world_size)
     sampled = iter(batches.sampler)
@@ -118,5 +133,5 @@ def drawn_batches(
                 outputs = predict(module, here)
             else:
                 outputs = module.predict_step(here, index) if own else module(images_of(here))
-            positions = itertools.islice(sampled, batches.batch_size or 1)
-            yield np.fromiter(positions, np.int64), outputs, batch
+            positions = np.fromiter(itertools.islice(sampled, batches.batch_size or 1), np.int64)
+            yield _underlying(batches.dataset, positions) if unwind else positions, outputs, batch

@@ -156,6 +156,8 @@ def _log(audit: Audit, place: Path) -> DecisionLog:
 
 def _session(audit: Audit, log: DecisionLog, images: Any, texts: Any, rows: Any, history: Any) -> ReviewSession:
     if audit.objects is not None:
+        if texts is not None or rows is not None:
+            raise LabelAuditError("a review of boxes shows pictures; leave texts= and rows= (--rows) out")
         from labelaudit.detection.findings.review import BoxReview
 
         return BoxReview(audit, log, images, history)

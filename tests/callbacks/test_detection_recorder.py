@@ -19,6 +19,7 @@ import torch
 from lightning.pytorch import Callback, seed_everything
 from spy import trainer
 from tiny_detector import N, Scenes, StepDetector, TinyDetector, ValDetector, assert_drawn, scenes
+from torch.utils.data import Subset
 
 from labelaudit import LabelAuditError, open_history
 from labelaudit.callbacks import DetectionRecorder, coco_results, ultralytics_results
@@ -73,6 +74,19 @@ def test_sample_ids(tmp_path: Path) -> None:
     module = TinyDetector()
     trainer(DetectionRecorder(tmp_path / "run", sample_ids=names)).fit(module, scenes())
     assert_drawn(tmp_path / "run", module.said["train"], lambda i: f"{i}.png")
+
+
+@pytest.mark.parametrize(("subset_ids", "expected"), [("position", [0, 1, 2]), ("underlying", [4, 2, 9])])
+def test_subsets(tmp_path: Path, subset_ids: str, expected: list[int]) -> None:
+    names, module = [f"{i}.png" for i in range(N)], TinyDetector()
+    recorder = DetectionRecorder(tmp_path / "run", sample_ids=names, subset_ids=subset_ids, source="pass")
+    trainer(recorder).fit(module, scenes(Subset(Scenes(), [4, 2, 9]), batch_size=2, shuffle=False))
+    history = open_history(tmp_path / "run")
+    assert history.sample_ids.tolist() == [f"{i}.png" for i in sorted(expected)]
+    drawn = {row["sample_id"]: row["boxes"] for row in history.epoch(1).to_pylist()}
+    for picture, position in zip([4, 2, 9], expected, strict=True):
+        expected_boxes = module.said["train"][1][picture]["boxes"].tolist()
+        assert drawn[f"{position}.png"] == expected_boxes
 
 
 def of_training(tmp_path: Path, callbacks: list[Any], workers: int, cls: Any) -> tuple[Any, ...]:
@@ -377,3 +391,19 @@ def test_two_processes(tmp_path: Path, cls: str) -> None:
             for picture, drawn in said[str(epoch)].items():
                 if picture not in shared:
                     np.testing.assert_allclose(rows[100 + int(picture)]["boxes"], drawn["boxes"], atol=1e-5)
+
+
+@pytest.mark.parametrize("on_error", ["raise", "warn"])
+def test_a_history_that_cannot_be_written(tmp_path: Path, monkeypatch: Any, on_error: str) -> None:
+    def full(*_: Any, **__: Any) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(DetectionWriter, "end_epoch", full)
+    module, recorder = TinyDetector(), DetectionRecorder(tmp_path / "run", on_error=on_error)
+    if on_error == "raise":
+        with pytest.raises(LabelAuditError, match="the history could not be written"):
+            trainer(recorder).fit(module, scenes())
+    else:
+        with pytest.warns(UserWarning, match="training goes on, recording stopped"):
+            trainer(recorder).fit(module, scenes())
+        assert sorted(module.said["train"]) == [0, 1]
