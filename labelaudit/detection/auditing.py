@@ -184,9 +184,11 @@ def _audit(
 
 def _copies(objects: Objects) -> Array:
     """Return which boxes repeat an earlier one of the same image and class exactly, (n,) bool."""
-    keys = np.column_stack([objects.image, objects.category, objects.box])
-    _, first, group = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    copies: Array = first[group.reshape(-1)] != np.arange(len(objects)) if len(objects) else np.zeros(0, bool)
+    import pandas as pd
+
+    copies: Array = (
+        pd.DataFrame(np.column_stack([objects.image, objects.category, objects.box])).duplicated().to_numpy()
+    )
     return copies
 
 

@@ -29,7 +29,7 @@ class Evidence:
     """Weighted means over the epochs, for every anchor.
 
     A detection that lies on another label (IoU of EXPLAINED or more, and more than with the anchor) is that label's.
-    Of what is left, s is the confidence, in [0, 1]:
+    Of what is left, s is the confidence, in [0, 1] (in that class, where there are probabilities of all):
 
     - own, other: largest s of the anchor's class, and of another one, on the box (weight ON of the IoU);
     - near_own, near_other: the same for detections near the box (weight NEAR);
@@ -89,20 +89,22 @@ class Evidence:
         best, second, at = _two_best(on_labels, len(image))
         pairs = overlapping(anchors.image[low:high], anchors.box[low:high], image, corners, TOUCH)
         a, d, iou = pairs
-        s, category = detections.score[inside][d], detections.category[inside][d]
+        category = detections.category[inside][d]
+        s, s_own, s_other = _strengths(detections, inside, d, anchors.category[low:high][a])
         own = category == anchors.category[low:high][a]
         on, near = _ramp(iou, ON), _ramp(iou, NEAR)
         here = {name: values[low:high] for name, values in found.items()}
-        _most(here["all_own"], a, s * on * own)
-        _most(here["all_other"], a, s * on * ~own)
+        _most(here["all_own"], a, s_own * on)
+        _most(here["all_other"], a, s_other * on)
         replaced = at[d] == anchors.label[low:high][a] - labelled.start
         elsewhere = np.where(replaced, second[d], best[d])
         free = ~((elsewhere >= EXPLAINED) & (elsewhere > iou + 1e-9))
         a, d, iou, s, own, on, near, category = (x[free] for x in (a, d, iou, s, own, on, near, category))
-        _most(here["own"], a, s * on * own)
-        _most(here["other"], a, s * on * ~own)
-        _most(here["near_own"], a, s * near * own)
-        _most(here["near_other"], a, s * near * ~own)
+        s_own, s_other = s_own[free], s_other[free]
+        _most(here["own"], a, s_own * on)
+        _most(here["other"], a, s_other * on)
+        _most(here["near_own"], a, s_own * near)
+        _most(here["near_other"], a, s_other * near)
         chosen = _argmax(a, s * near)
         here["iou_any"][a[chosen]] = iou[chosen]
         box[low:high][a[chosen]] = corners[d[chosen]]
@@ -124,6 +126,23 @@ class Evidence:
         self.separation.append(g)
         d = float((lead[given] < 0).mean()) + AGREES
         return float((g * g * d) ** 2)
+
+
+def _strengths(detections: Detections, inside: slice, d: Array, kind: Array) -> tuple[Array, Array, Array]:
+    """Return, for pairs of a detection and an anchor, the confidence: in all, in the anchor's class, and in another.
+
+    Where the detector gave probabilities of every class, these; else all confidence is in the detection's class.
+    """
+    s = detections.score[inside][d]
+    if detections.probabilities is None:
+        own = detections.category[inside][d] == kind
+        return s, s * own, s * ~own
+    every = detections.probabilities[inside]
+    first = every.argmax(axis=1)
+    rest = every.copy()
+    rest[np.arange(len(rest)), first] = 0
+    other = np.where(first[d] == kind, rest.max(axis=1, initial=0)[d], every.max(axis=1, initial=0)[d])
+    return s, every[d, kind], other
 
 
 def nan_median(stack: Array) -> Array:

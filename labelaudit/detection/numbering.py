@@ -91,6 +91,8 @@ def objects(truth: BoxTable, images: pd.Index, classes: pd.Index, notes: list[st
 
 def detections(table: BoxTable, images: pd.Index, classes: pd.Index, notes: list[str]) -> Detections:
     """Return the detections of one epoch as arrays, without boxes of no size and copies."""
+    import pandas as pd
+
     frame, score = table.frame, checks.check_scores(table)
     kept = checks.useful(frame[["w", "h"]].to_numpy()[:, [0, 1, 0, 1]])
     if not kept.all():
@@ -112,17 +114,17 @@ def detections(table: BoxTable, images: pd.Index, classes: pd.Index, notes: list
         every,
     )
     columns = np.column_stack([found.image, found.category, found.box, found.score])
-    _, first = np.unique(columns, axis=0, return_index=True)
-    if len(first) < len(found):
-        notes.append(
-            f"{table.source}: {checks.counted(len(found) - len(first), 'box')} listed twice and left out once."
-        )
-        found = found.take(np.sort(first))
+    twice = pd.DataFrame(columns).duplicated().to_numpy()
+    if twice.any():
+        notes.append(f"{table.source}: {checks.counted(int(twice.sum()), 'box')} listed twice and left out once.")
+        found = found.take(~twice)
     return found
 
 
 def note_truth(objects: Objects, sizes: Array, notes: list[str]) -> None:
     """Add a note on each thing that is odd in the ground truth."""
+    import pandas as pd
+
     side = objects.box[:, 2:] - objects.box[:, :2]
     empty = int((side <= 0).any(axis=1).sum())
     if empty:
@@ -132,7 +134,7 @@ def note_truth(objects: Objects, sizes: Array, notes: list[str]) -> None:
     if outside:
         notes.append(f"ground_truth: {checks.counted(outside, 'box')} partly or wholly outside the picture.")
     keys = np.column_stack([objects.image, objects.category, objects.box])
-    twice = len(objects) - len(np.unique(keys, axis=0)) if len(objects) else 0
+    twice = int(pd.DataFrame(keys).duplicated().sum())
     if twice:
         notes.append(f"ground_truth: {checks.counted(twice, 'box')} listed twice: the copies are flagged as spurious.")
     crowds = int(objects.crowd.sum())

@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import average_precision_score
 
 import labelaudit
+from labelaudit.detection.frames import read_frame
 from tests.detection.simulated import HEIGHT, WIDTH, simulate
 
 TRUTH, DRAWN, _, _ = simulate(n_images=12, epochs=1, seed=2, rate=0.1)
@@ -164,9 +166,21 @@ def test_wrong_options(options):
         labelaudit.audit_detections(TRUTH, DRAWN, **options)
 
 
-def test_probabilities_of_every_class_are_checked_and_read():
-    k = np.eye(3)[numbers(DRAWN)["category"]]
-    found = labelaudit.audit_detections(TRUTH, DRAWN.assign(logits=list(4 * k)))
-    assert len(found.objects) == len(TRUTH)
+def test_probabilities_of_every_class_are_read_and_checked():
+    """Detections that are all of one class, but whose probabilities know better."""
+    truth, drawn, error, _ = simulate(n_images=40, epochs=2, seed=4)
+    every = 0.1 + 0.8 * np.eye(3)[numbers(drawn)["category"]]
+    sure = drawn.assign(probabilities=list(every * drawn["score"].to_numpy()[:, None]), category="ant")
+    found = labelaudit.audit_detections(truth, sure.assign(category=["ant", "bee", "fly"] + ["ant"] * (len(sure) - 3)))
+    blind = labelaudit.audit_detections(truth, sure.drop(columns="probabilities"))
+    wrong = error == "class"
+    assert average_precision_score(wrong, found.objects["mistakenness"]) > 0.8
+    assert average_precision_score(wrong, blind.objects["mistakenness"]) < 0.3
     with pytest.raises(labelaudit.LabelAuditError, match="probabilities of 2 classes"):
-        labelaudit.audit_detections(TRUTH, DRAWN.assign(probabilities=list(k[:, :2])))
+        labelaudit.audit_detections(truth, sure.assign(probabilities=list(every[:, :2])))
+
+
+def test_logits_become_probabilities():
+    logits = np.log(0.1 + np.eye(3)[numbers(DRAWN)["category"]])
+    frame = read_frame(DRAWN.assign(logits=list(logits)), "detections", "xywh").frame
+    assert np.stack(frame["probabilities"].tolist()).sum(axis=1) == pytest.approx(np.ones(len(DRAWN)))

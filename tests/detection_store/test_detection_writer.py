@@ -260,6 +260,41 @@ def test_only_the_most_confident_are_kept(tmp_path: Path) -> None:
     assert open_history(tmp_path).epoch(0)["labels"].to_pylist() == [[1, 3, 4], [4]]
 
 
+@pytest.mark.parametrize("precision", ["single", "half"])
+def test_probabilities_of_every_class(tmp_path: Path, precision: str) -> None:
+    random = np.random.default_rng(3)
+    every = {image: random.dirichlet(np.ones(5), (image % 5)) for image in range(N)}
+
+    def with_all(image: int, epoch: int) -> dict[str, Any]:
+        n = image % 5
+        boxes = np.tile([0.0, 0, 5, 5], (n, 1)) + epoch
+        return {"boxes": boxes, "scores": np.full(n, 0.5), "labels": np.zeros(n), "probabilities": every[image]}
+
+    for rank in (1, 0):
+        mine = range(rank, N, 2)
+        options = {"writer": rank, "segment": 0, "start_epoch": 0, "class_names": list("abcde"), "precision": precision}
+        with DetectionWriter(tmp_path, **options) as writer:
+            for image in mine:  # alone: a batch may have no detection at all
+                writer.record([image], [with_all(image, 0)], [truth_of(image)])
+            name = writer.save_part()
+            writer.discard_epoch()
+            assert name is not None
+            assert writer.load_part(name)
+            writer.end_epoch()
+            if rank == 0:
+                with pytest.raises(LabelAuditError, match="others have none"):
+                    writer.record([3], [drawn_of(3, 1)], [truth_of(3)])
+                wrong = {"boxes": [[0, 0, 1, 1]], "scores": [1], "labels": [0], "probabilities": [[0.5, 0.5]]}
+                with pytest.raises(LabelAuditError, match="of 2 classes, class_names has 5"):
+                    writer.record([3], [wrong], [truth_of(3)])
+    history = open_history(tmp_path)
+    assert isinstance(history, DetectionHistory)
+    drawn = history.detections(0)
+    assert drawn.probabilities is not None
+    expected = np.concatenate([every[image] for image in range(N)])
+    np.testing.assert_allclose(drawn.probabilities, expected, atol=1e-7 if precision == "single" else 1e-3)
+
+
 def test_tasks_do_not_mix(tmp_path: Path) -> None:
     from labelaudit import Recorder
 

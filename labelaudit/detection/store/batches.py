@@ -13,6 +13,7 @@ from labelaudit.errors import LabelAuditError
 
 Array = npt.NDArray[Any]
 CROWD_NAMES = ("crowd", "iscrowd")
+PROBABILITIES = "probabilities"  # of every class, where a detector gives them
 
 
 def checked_ids(image_ids: Any) -> Array:
@@ -50,7 +51,8 @@ def flat(
     Args:
         batch: (n,) mappings, each with arrays (boxes (m, 4), the others (m,)).
         n: number of images.
-        keys: names to read, "boxes" first; "crowd" may be missing and is also read from "iscrowd".
+        keys: names to read, "boxes" first; "crowd" may be missing and is also read from "iscrowd". Detections may hold
+            "probabilities" as well, (m, classes).
         what: "detections" or "targets", for errors.
         array: makes an array of a value.
         join: makes one array of many.
@@ -60,6 +62,8 @@ def flat(
         raise LabelAuditError(
             f"{what} are {found}; expected a list of {n} dicts, one per image, with {', '.join(keys)}"
         )
+    if what == "detections" and all(isinstance(image, Mapping) and PROBABILITIES in image for image in batch) and n:
+        keys = (*keys, PROBABILITIES)
     columns: dict[str, list[Any]] = {key: [] for key in keys}
     counts = np.zeros(n, np.int64)
     for row, image in enumerate(batch):
@@ -74,10 +78,14 @@ def flat(
         columns["boxes"].append(boxes)
         for key in keys[1:]:
             value = _crowd(image, len(boxes)) if key == "crowd" else _value(image, key, row, what)
-            values = array(value).reshape(-1)
+            values = array(value)
+            values = values.reshape(len(boxes), -1) if key == PROBABILITIES and len(boxes) else values.reshape(-1)
             if len(values) != len(boxes):
                 raise LabelAuditError(f"{what}[{row}] has {len(boxes)} boxes and {len(values)} {key}")
-            columns[key].append(values)
+            if key != PROBABILITIES or len(boxes):  # without boxes the number of classes cannot be seen
+                columns[key].append(values)
+    if not columns.get(PROBABILITIES, True):
+        del columns[PROBABILITIES]
     return Ragged(counts, {key: join(parts) for key, parts in columns.items()})
 
 

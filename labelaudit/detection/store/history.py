@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from labelaudit.detection.boxes import Detections, Objects
+from labelaudit.detection.store.batches import PROBABILITIES
 from labelaudit.detection.store.images import Images, refuse_changed
 from labelaudit.detection.store.ragged import Ragged
 from labelaudit.detection.store.run import DetectionRun
@@ -88,12 +89,13 @@ class DetectionHistory(History):
         rows, drawn = self._drawn(epoch, split, run)
         image = np.repeat(rows, drawn.counts)
         columns = drawn.columns
-        arrays = (image, columns["labels"], columns["boxes"], columns["scores"])
-        if run == 0:  # ascending already
-            return Detections(
-                image.astype(np.int32), arrays[1], arrays[2].astype(np.float64), arrays[3].astype(np.float64)
-            )
-        return Detections.of(*arrays)
+        every = columns.get(PROBABILITIES)
+        arrays = (columns["labels"], columns["boxes"], columns["scores"], every)
+        if run:
+            return Detections.of(image, *arrays)
+        labels, boxes, scores, _ = arrays  # ascending already
+        every = None if every is None else every.astype(np.float64)
+        return Detections(image.astype(np.int32), labels, boxes.astype(np.float64), scores.astype(np.float64), every)
 
     def iterate(
         self, *, split: str | None = None, epochs: Iterable[int] | None = None
@@ -109,8 +111,8 @@ class DetectionHistory(History):
     def epoch(self, number: int, *, split: str | None = None, run: int = 0) -> pa.Table:
         """Return one epoch, one row per image seen in it.
 
-        Columns: sample_id; boxes (lists of x1, y1, x2, y2 in pixels), scores and labels of what was drawn; given_boxes,
-        given_labels and crowd of the ground truth.
+        Columns: sample_id; boxes (lists of x1, y1, x2, y2 in pixels), scores and labels of what was drawn, and
+        probabilities where they were recorded; given_boxes, given_labels and crowd of the ground truth.
 
         Raises:
             LabelAuditError: the epoch was not recorded, or its file is damaged.

@@ -67,12 +67,14 @@ def _values(column: Array) -> pa.Array:
 
 
 def joined(parts: Sequence[Ragged]) -> Ragged:
-    """Return the rows of several tables with the same columns, one after the other."""
+    """Return the rows of several tables, one after the other; one without entries may lack columns."""
     if len(parts) == 1:
         return parts[0]
+    counts = np.concatenate([part.counts for part in parts])
+    parts = [part for part in parts if part.total] or list(parts[:1])
     names = parts[0].columns
     return Ragged(
-        np.concatenate([part.counts for part in parts]),
+        counts,
         {name: np.concatenate([part.columns[name] for part in parts]) for name in names},
     )
 

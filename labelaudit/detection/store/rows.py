@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from labelaudit.detection.store.batches import PROBABILITIES
 from labelaudit.detection.store.images import Images, from_file, image_rows
 from labelaudit.detection.store.ragged import Ragged, from_table, joined
 from labelaudit.history.samples import as_id_array, keys_of
@@ -85,6 +86,6 @@ class OpenDetections:
 def waiting_rows(part: pa.Table, presented: int) -> OpenDetections:
     """Return the rows of a saved part, which stand for ``presented`` presentations."""
     images = from_file(part)
-    drawn = from_table(part, [f"drawn_{name}" for name in DRAWN])
+    drawn = from_table(part, [f"drawn_{name}" for name in (*DRAWN, PROBABILITIES)])
     columns = {name.removeprefix("drawn_"): column for name, column in drawn.columns.items()}
     return OpenDetections([images], [Ragged(drawn.counts, columns)], presented - len(images))

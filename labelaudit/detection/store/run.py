@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelaudit.detection.store import images
+from labelaudit.detection.store.batches import PROBABILITIES
 from labelaudit.detection.store.images import Images
 from labelaudit.detection.store.ragged import Ragged, from_table, joined
 from labelaudit.detection.store.rows import DRAWN, FinishedDetections
@@ -50,7 +51,7 @@ class DetectionRun(StoredRun):
         rows = order[np.minimum(np.searchsorted(keys, seen, sorter=order), len(keys) - 1)]
         if not np.array_equal(keys[rows], seen):
             raise self._unnamed(split, epoch)
-        drawn = joined([from_table(table, DRAWN) for table in tables])
+        drawn = joined([from_table(table, (*DRAWN, PROBABILITIES)) for table in tables])
         ascending, first = np.unique(rows, return_index=True)
         if np.array_equal(first, np.arange(len(rows))):
             return ascending, drawn

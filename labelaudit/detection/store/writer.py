@@ -93,6 +93,7 @@ class DetectionWriter(EpochWriter):
         self._sample_ids = None if sample_ids is None else unique_ids(sample_ids)
         self._format, self._min_score, self._most = box_format, min_score, max_detections
         self._precision, self._every = precision, every_n_epochs
+        self._n_probabilities: int | None = None  # not known before the first detection
         self.n_dropped = 0  # detections with NaN or infinite numbers, which are not kept
         super().__init__(
             path,
@@ -110,7 +111,8 @@ class DetectionWriter(EpochWriter):
 
         Args:
             image_ids: (n,) positions in the dataset, or the user's own ids (integers or strings).
-            detections: (n,) dicts of arrays: boxes (m, 4), scores (m,) in 0 to 1, labels (m,).
+            detections: (n,) dicts of arrays: boxes (m, 4), scores (m,) in 0 to 1, labels (m,), and probabilities of
+                every class (m, K) if any.
             targets: (n,) dicts of the ground truth: boxes (k, 4), labels (k,), and crowd (or iscrowd) (k,) if any.
             sizes: (n, 2) width and height of each image in pixels, NaN where unknown.
             split: "train", "val", ...
@@ -181,12 +183,27 @@ class DetectionWriter(EpochWriter):
         labels = self._class_numbers(drawn, ids, "detections")
         whole = np.isfinite(scores) & np.isfinite(boxes).all(axis=1)
         self.n_dropped += int((~whole).sum())
-        found = Ragged(drawn.counts, {"boxes": boxes, "scores": scores, "labels": labels})
+        found = Ragged(drawn.counts, {"boxes": boxes, "scores": scores, "labels": labels} | self._every_class(drawn))
         found = found.keep(whole & (scores >= self._min_score))
         found = _most_confident(found, self._most)
         return Ragged(
             found.counts, found.columns | {"scores": found.columns["scores"].astype(PRECISIONS[self._precision])}
         )
+
+    def _every_class(self, drawn: Ragged) -> dict[str, Array]:
+        """Return the probabilities of every class, {} or {"probabilities": (total, K)}, always the one or the other."""
+        column = drawn.columns.get(batches.PROBABILITIES)
+        if not drawn.total and column is None and self._n_probabilities:
+            column = np.empty((0, self._n_probabilities))
+        width = 0 if column is None else column.shape[1]
+        names = len(self._class_names or ()) or width
+        if width and width != names:
+            raise LabelAuditError(f"detections have probabilities of {width} classes, class_names has {names}")
+        if drawn.total and self._n_probabilities not in (None, width):
+            raise LabelAuditError("some detections have probabilities of every class and others have none, or fewer")
+        if drawn.total:
+            self._n_probabilities = width
+        return {} if column is None else {batches.PROBABILITIES: column.astype(PRECISIONS[self._precision])}
 
     def _class_numbers(self, table: Ragged, ids: Array, what: str) -> Array:
         """Return the labels as class numbers from 0, (total,) int32."""
