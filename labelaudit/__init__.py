@@ -15,6 +15,8 @@ from labelaudit.errors import LabelAuditError
 if TYPE_CHECKING:
     import labelaudit.analyzers as analyzers
     from labelaudit.auditing import Audit, Comparison, audit, compare, load_audit, plant_mistakes
+    from labelaudit.detection import CorrectedBoxes, audit_detections, correct_boxes
+    from labelaudit.detection.store.writer import DetectionWriter
     from labelaudit.embedding import Embeddings, file_duplicates
     from labelaudit.fitting.config import FitConfig
     from labelaudit.fitting.fitted import Fitted
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Audit",
     "Comparison",
+    "CorrectedBoxes",
     "DecisionLog",
+    "DetectionWriter",
     "Embeddings",
     "FitConfig",
     "Fitted",
@@ -40,7 +44,9 @@ __all__ = [
     "__version__",
     "analyzers",
     "audit",
+    "audit_detections",
     "compare",
+    "correct_boxes",
     "file_duplicates",
     "fit",
     "history_from_arrays",
@@ -58,7 +64,9 @@ __all__ = [
 _MODULE_OF = {
     "Audit": "labelaudit.auditing",
     "Comparison": "labelaudit.auditing",
+    "CorrectedBoxes": "labelaudit.detection",
     "DecisionLog": "labelaudit.reviewing",
+    "DetectionWriter": "labelaudit.detection.store.writer",
     "Embeddings": "labelaudit.embedding",
     "FitConfig": "labelaudit.fitting.config",
     "Fitted": "labelaudit.fitting.fitted",
@@ -67,7 +75,9 @@ _MODULE_OF = {
     "Relabelled": "labelaudit.relabeling",
     "Review": "labelaudit.reviewing",
     "audit": "labelaudit.auditing",
+    "audit_detections": "labelaudit.detection",
     "compare": "labelaudit.auditing",
+    "correct_boxes": "labelaudit.detection",
     "file_duplicates": "labelaudit.embedding",
     "fit": "labelaudit.fitting.fitting",
     "history_from_arrays": "labelaudit.history",
