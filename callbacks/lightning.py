@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor
 
-from labelaudit.callbacks.background import BackgroundRecorder, report_error
+from labelaudit.callbacks.background import BackgroundRecorder
 from labelaudit.callbacks.captured_embeddings import CapturedEmbeddings
 from labelaudit.callbacks.captured_scores import CapturedScores
 from labelaudit.callbacks.given_labels import check_labels
-from labelaudit.callbacks.lightning_base import Callback, one_of, refuse_dataloader_iter
+from labelaudit.callbacks.lightning_base import one_of, refuse_dataloader_iter
+from labelaudit.callbacks.recording_callback import RecordingCallback
 from labelaudit.callbacks.trainer_ids import TrainerIds
-from labelaudit.errors import LabelAuditError
 from labelaudit.history import Recorder
 from labelaudit.history.embedding_writer import checked_choice, wanted
 
 __all__ = ["PredictionRecorder"]
 
 
-class PredictionRecorder(Callback):
+class PredictionRecorder(RecordingCallback):
     """Records what a model predicts for every sample in every epoch, while Lightning trains it.
 
     Dataset, dataloader and module stay as they are, and training is the same bit for bit. Scores are copied as the
@@ -88,26 +87,21 @@ class PredictionRecorder(Callback):
         embeddings: str | None = None,
         embedding_epochs: int | list[int] | str = "last",
     ) -> None:
-        super().__init__()
-        splits = (splits,) if isinstance(splits, str) else tuple(splits)
         if held_out:
             splits, subset_ids = ("train", "val"), "underlying"
-        one_of("on_error", (on_error,), ("raise", "warn"))
+        super().__init__(
+            path,
+            splits=splits,
+            every_n_epochs=every_n_epochs,
+            overwrite=overwrite,
+            on_error=on_error,
+            max_pending_mib=max_pending_mib,
+        )
         one_of("subset_ids", (subset_ids,), ("position", "underlying"))
         one_of("keep", (keep,), ("auto", "summary", "scores"))
         one_of("scores_are", (scores_are,), ("auto", "logits", "probabilities"))
         one_of("precision", (precision,), ("half", "single"))
         one_of("task", (task,), ("classification",))
-        one_of("splits", splits, ("train", "val"))
-        if every_n_epochs < 1 or max_pending_mib <= 0:
-            raise LabelAuditError(
-                "every_n_epochs must be 1 or more and max_pending_mib above 0,"
-                f" not {every_n_epochs} and {max_pending_mib}"
-            )
-        self.path = path
-        self._splits = splits
-        self._every_n_epochs = every_n_epochs
-        self._on_error, self._max_pending_mib = on_error, max_pending_mib
         self._options: dict[str, Any] = {
             "class_names": class_names,
             "sample_ids": sample_ids,
@@ -122,16 +116,11 @@ class PredictionRecorder(Callback):
             "ignore_label": ignore_label,
             "embedding_epochs": checked_choice(embedding_epochs),
         }
-        self._overwrite = overwrite
         self._ids = TrainerIds(id_key=id_key, unwind_subsets=subset_ids == "underlying")
         self._captured = CapturedScores(scores, labels)
         self._embeddings = None if embeddings is None else CapturedEmbeddings(embeddings)
         self._embedding_epochs = embedding_epochs
         self._labels = labels
-        self._writer: BackgroundRecorder | None = None
-        self._open: dict[str, int] = {}  # split -> epoch whose rows are being recorded
-        self._state: dict[str, Any] = {}  # of a checkpoint that is resumed from, or of an exception
-        self._state_key = self._generate_state_key(path=os.fspath(path))
 
     # Life of a run
 
@@ -152,49 +141,13 @@ class PredictionRecorder(Callback):
         """Open the history."""
         if not trainer.fast_dev_run:
             refuse_dataloader_iter(pl_module)
-            try:
-                self._writer = self._open_history(trainer)
-            except OSError as error:
-                report_error(error, self._on_error)
-            self._go_on_with_part(trainer)
+            self._start(trainer)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Mark the history finished."""
         if self._embeddings is not None and self._writer is not None:
             trainer.strategy.barrier("labelaudit")  # all have their last embeddings: those before can go
-        self._close(finished=True)
-
-    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Leave Trainer and torch as they were."""
-        self._leave()
-
-    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """Keep the finished epochs, and leave no trace elsewhere."""
-        try:
-            self._state = self.state_dict()  # for whoever saves a checkpoint on exceptions
-            self._close(finished=False)
-        except LabelAuditError as error:  # must not hide the exception that ended training
-            if error is not exception:
-                warnings.warn(str(error), stacklevel=2)
-
-    # Checkpoints
-
-    @property
-    def state_key(self) -> str:
-        """Each recorder has a state of its own."""
-        return self._state_key
-
-    def state_dict(self) -> dict[str, Any]:
-        """In the middle of an epoch: where its rows so far are kept. Writes them."""
-        if self._writer is None or "train" not in self._open:
-            return self._state
-        epoch = self._open["train"]
-        part = self._writer.save_part(epoch, split="train")
-        return {} if part is None else {"epoch": epoch, "part": part}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Remember where the rows are kept."""
-        self._state = state_dict
+        super().on_train_end(trainer, pl_module)
 
     # Batches
 
@@ -215,10 +168,6 @@ class PredictionRecorder(Callback):
         if trainer.is_last_batch:  # not in on_train_epoch_end: a checkpoint may be saved before that
             self._end_epoch("train")
 
-    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """End an epoch that stopped before its last batch."""
-        self._end_epoch("train", whole=False)
-
     def on_validation_batch_start(
         self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
@@ -231,29 +180,14 @@ class PredictionRecorder(Callback):
         """Hand over the step's scores."""
         self._commit("val", outputs, batch)
 
-    def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """End the validation pass."""
-        self._end_epoch("val")
-
     # What the hooks do
 
-    def _open_history(self, trainer: Any) -> BackgroundRecorder:
-        resumed = trainer.ckpt_path is not None or trainer.current_epoch > 0
-        overwrite = self._overwrite and not resumed  # the older epochs belong to the run that goes on
-        recorder = Recorder(
-            self.path,
-            overwrite=overwrite,
-            resume=resumed,
-            n_samples=self._ids.lengths(),
-            start_epoch=trainer.current_epoch if resumed else 0,
-            writer=trainer.global_rank,
-            n_writers=trainer.world_size,
-            segment=trainer.strategy.broadcast(Recorder.next_segment(self.path)),
-            **self._options,
-        )
-        trainer.strategy.barrier("labelaudit")  # every rank has looked at the folder before one writes to it
+    def _make_writer(self, start: dict[str, Any]) -> Recorder:
+        return Recorder(self.path, n_samples=self._ids.lengths(), n_writers=self._n_writers, **start, **self._options)
+
+    def _make_thread(self, writer: Any) -> BackgroundRecorder:
         return BackgroundRecorder(
-            recorder,
+            writer,
             max_pending_mib=self._max_pending_mib,
             on_error=self._on_error,
             first_rows=self._check_first_labels,
@@ -264,19 +198,6 @@ class PredictionRecorder(Callback):
         if given is not None and not callable(self._labels):
             kept = labels != self._options["ignore_label"]
             check_labels(labels[kept], given[kept], ids[kept])
-
-    def _go_on_with_part(self, trainer: Any) -> None:
-        state, self._state = self._state, {}
-        if self._writer is None or state.get("epoch") != trainer.current_epoch:
-            return
-        if self._writer.load_part(state["part"], split="train"):
-            self._open["train"] = state["epoch"]
-        else:
-            warnings.warn(
-                f"training goes on in the middle of epoch {state['epoch']}, and the rows recorded before the checkpoint"
-                f" ({state['part']}) are no longer in {self.path}: this epoch's history has the rest only",
-                stacklevel=2,
-            )
 
     def _begin(self, split: str, trainer: Any) -> None:
         if self._writer is None or split not in self._splits or trainer.sanity_checking:
@@ -297,25 +218,6 @@ class PredictionRecorder(Callback):
         self._writer.add(ids, scores, labels, split=split)
         if self._embeddings is not None and self._embeddings.armed:
             self._writer.add_embeddings(ids, self._embeddings.take(scores, len(ids)), split=split)
-
-    def _end_epoch(self, split: str, *, whole: bool = True) -> None:
-        epoch = self._open.pop(split, None)
-        if self._writer is None or epoch is None:
-            return
-        self._writer.end_epoch(epoch, split=split, whole=whole)
-        self._writer.wait()  # so a checkpoint or a message never outlives its epoch, and no worker forks meanwhile
-        self._writer.check()
-
-    def _close(self, *, finished: bool) -> None:
-        self._leave()
-        writer, self._writer = self._writer, None
-        if writer is None:
-            return
-        for split in self._open:
-            writer.discard_epoch(split=split)
-        self._open = {}
-        writer.close(finished=finished)
-        writer.check()
 
     def _leave(self) -> None:
         self._ids.detach()

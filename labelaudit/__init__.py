@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import labelaudit.analyzers as analyzers
     from labelaudit.auditing import Audit, Comparison, audit, compare, load_audit, plant_mistakes
     from labelaudit.detection import CorrectedBoxes, audit_detections, correct_boxes
+    from labelaudit.detection.store.writer import DetectionWriter
     from labelaudit.embedding import Embeddings, file_duplicates
     from labelaudit.fitting.config import FitConfig
     from labelaudit.fitting.fitted import Fitted
@@ -31,6 +32,7 @@ __all__ = [
     "Comparison",
     "CorrectedBoxes",
     "DecisionLog",
+    "DetectionWriter",
     "Embeddings",
     "FitConfig",
     "Fitted",
@@ -64,6 +66,7 @@ _MODULE_OF = {
     "Comparison": "labelaudit.auditing",
     "CorrectedBoxes": "labelaudit.detection",
     "DecisionLog": "labelaudit.reviewing",
+    "DetectionWriter": "labelaudit.detection.store.writer",
     "Embeddings": "labelaudit.embedding",
     "FitConfig": "labelaudit.fitting.config",
     "Fitted": "labelaudit.fitting.fitted",

@@ -91,24 +91,49 @@ class Audit(Shown, Exports):
             min_confidence: smallest suggestion_confidence, 0 to 1.
 
         Returns:
-            Flagged rows with given_label, suggested_label, suggestion_confidence and reason.
+            Flagged rows with given_label, suggested_label, suggestion_confidence and reason. Of a detection audit: the
+            flagged objects, with issue, suggested_box and, as suggestion_confidence, the probability of that issue.
         """
         if not 0 <= min_confidence <= 1:
             raise LabelAuditError(f"min_confidence={min_confidence} is out of range; expected 0 to 1")
         if self.objects is not None:
-            raise LabelAuditError("this audit is of boxes; type labelaudit.correct_boxes(ground_truth, audit)")
+            from labelaudit.detection.correcting import corrections
+
+            return corrections(self.objects, min_confidence)
         sure = self.issues[lambda rows: rows["suggestion_confidence"] >= min_confidence]
         columns = ["given_label", "suggested_label", "suggestion_confidence", "label_quality", "reason"]
         return sure[columns].sort_values("suggestion_confidence", ascending=False, kind="stable")
 
+    def refuse_boxes(self, what: str, instead: str) -> None:
+        """Refuse what is about one label per sample where this is an audit of boxes."""
+        if self.objects is not None:
+            raise LabelAuditError(f"{what} is about one label per sample, and this audit is of boxes. {instead}")
+
     def to_csv(self, path: str | os.PathLike[str], *, issues_only: bool = False) -> None:
-        """Write the samples, or only the flagged ones worst first, as CSV."""
-        table = self.issues if issues_only else self.samples
-        write_file(path, table.to_csv(lineterminator="\n").encode())
+        """Write the samples, or only the flagged ones worst first, as CSV.
+
+        Of a detection audit the objects are written, and the missing ones beside them: for ``boxes.csv`` into
+        ``boxes.missing.csv``.
+        """
+        for place, table in self._as_files(path, issues_only):
+            write_file(place, table.to_csv(lineterminator="\n").encode())
 
     def to_parquet(self, path: str | os.PathLike[str], *, issues_only: bool = False) -> None:
-        """Write the samples, or only the flagged ones worst first, as Parquet."""
-        write_file(path, _parquet(self.issues if issues_only else self.samples))
+        """Write the same as Parquet, see `to_csv`."""
+        for place, table in self._as_files(path, issues_only):
+            write_file(place, _parquet(table))
+
+    def _as_files(self, path: str | os.PathLike[str], issues_only: bool) -> list[tuple[str, pd.DataFrame]]:
+        """Return the tables to write, and where."""
+        place = os.fspath(path)
+        if self.objects is None or self.missing is None:
+            return [(place, self.issues if issues_only else self.samples)]
+        objects, missing = self.objects, self.missing
+        if issues_only:
+            objects = objects[objects["is_label_issue"]].sort_values("label_quality", kind="stable")
+            missing = missing[missing["is_label_issue"]]
+        stem, ending = os.path.splitext(place)
+        return [(place, objects), (f"{stem}.missing{ending}", missing)]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the audit into a folder (made if absent), for `load_audit`; an older audit there is replaced."""

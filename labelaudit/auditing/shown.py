@@ -49,6 +49,9 @@ class Shown:
             thumbnail_size: longest side of an image in the file, in pixels.
             max_image_bytes: bound of all images together; the worst samples come first.
 
+        The report of a detection audit has a card for every box, with the piece of the picture around it (at least 240
+        pixels) and the given and the suggested box over it; images are by image id, and texts and rows are not shown.
+
         Returns:
             The report, with its ``size`` in bytes and ``notes`` on what was left out.
 
@@ -110,6 +113,7 @@ class Shown:
         """
         from labelaudit.report import plots
 
+        cast("Audit", self).refuse_boxes("the data map", "to_html() shows the boxes")
         return plots.data_map(cast("Audit", self), colour=colour, ax=ax)
 
     def plot_noise_matrix(self, *, max_classes: int = 15, ax: Axes | None = None) -> Axes:
@@ -132,6 +136,7 @@ class Shown:
         """
         from labelaudit.report import plots
 
+        cast("Audit", self).refuse_boxes("plot_history()", "to_html() has the curve of every finding")
         return plots.history(cast("Audit", self), sample_id, named=history, ax=ax)
 
     def plot_score_histogram(self, *, bins: int = 50, ax: Axes | None = None) -> Axes:

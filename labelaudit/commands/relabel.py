@@ -13,13 +13,14 @@ def add_relabel(commands: Any) -> None:
     """Add the command to the parser."""
     sub = commands.add_parser(
         "relabel",
-        help="apply an audit's suggestions or a review's decisions to a label file or a tree of class folders",
+        help="apply an audit's suggestions or a review's decisions to labels or annotations",
         description="Writes a new file or tree; the old one changes only with --in-place, which keeps an undo log.",
     )
     sub.add_argument(
         "target",
         nargs="?",
-        help="label file (CSV, Parquet, JSON), folder of class folders, or results folder of labelaudit fit",
+        help="label file (CSV, Parquet, JSON), folder of class folders, results folder of labelaudit fit, or "
+        "annotations as COCO, YOLO or Pascal VOC",
     )
     sub.add_argument(
         "--audit", metavar="DIR", help="the audit (or a run, which is audited): its suggestions are applied"
@@ -32,6 +33,9 @@ def add_relabel(commands: Any) -> None:
     sub.add_argument("--how", choices=("copy", "link"), default="copy", help="for a new tree (default copy)")
     sub.add_argument("--id-column", metavar="NAME", help="column of sample ids (default: found)")
     sub.add_argument("--label-column", metavar="NAME", help="column of labels (default: found)")
+    sub.add_argument("--remove-spurious", action="store_true", help="of boxes: leave out those flagged as spurious")
+    sub.add_argument("--copy-missing", action="store_true", help="of boxes: add the objects that are missing")
+    sub.add_argument("--images", metavar="DIR", help="of boxes in YOLO's files: the pictures, for their sizes")
     sub.add_argument("--undo-log", metavar="FILE", help="where --in-place writes its undo log (default: beside)")
     sub.add_argument("--undo", metavar="LOG", help="undo what --in-place did")
     sub.add_argument("--dry-run", action="store_true", help="only say what would change")
@@ -51,6 +55,8 @@ def _relabel(arguments: argparse.Namespace) -> int:
     if arguments.target is None:
         raise LabelAuditError("name the label file or folder to relabel")
     target, audit, sensitivity = _target(arguments)
+    if audit is not None and audit.objects is not None:
+        return _relabel_boxes(arguments, audit)
     done = relabel(
         target,
         audit if arguments.decisions is None else arguments.decisions,
@@ -86,6 +92,36 @@ def _target(arguments: argparse.Namespace) -> tuple[Any, Any, float]:
     if arguments.audit is None and arguments.decisions is None:
         raise LabelAuditError("say what to apply: --audit DIR (its suggestions) or --decisions FILE (of a review)")
     return arguments.target, None if arguments.audit is None else _open(arguments.audit), 0.9
+
+
+def _relabel_boxes(arguments: argparse.Namespace, audit: Any) -> int:
+    from labelaudit.detection.correcting import correct_boxes
+
+    for option in ("id_column", "label_column"):
+        if getattr(arguments, option) is not None:
+            raise LabelAuditError(f"--{option.replace('_', '-')} is about one label per sample; annotations have none")
+    if not arguments.dry_run and arguments.out is None and not arguments.in_place:
+        raise LabelAuditError("say where to: --out NEW, or --in-place with an undo log; --dry-run only says what")
+    done = correct_boxes(
+        arguments.target,
+        audit,
+        out=None if arguments.dry_run else arguments.out,
+        in_place=arguments.in_place and not arguments.dry_run,
+        undo_log=arguments.undo_log,
+        remove_spurious=arguments.remove_spurious,
+        copy_missing=arguments.copy_missing,
+        min_confidence=_confidence(arguments, 0.9),
+        decisions=arguments.decisions,
+        images=arguments.images,
+    )
+    if arguments.json:
+        changed = done.frame[done.frame["change"] != ""].astype(object)
+        places = {"out": done.out and str(done.out), "undo_log": done.undo_log and str(done.undo_log)}
+        facts = {"changes": changed.to_dict("records"), "removed": list(done.removed), **places}
+        print(json.dumps(facts, default=str))
+    else:
+        print(done)
+    return 0
 
 
 def _confidence(arguments: argparse.Namespace, default: float) -> float:

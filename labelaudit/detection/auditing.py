@@ -172,7 +172,7 @@ def _audit(
     given, wrong = objects.category[usable], verdict.wrong["class"]
     facts = {**info, "task": "detection", "epochs": [int(number) for number in numbers], **options.__dict__}
     return Audit(
-        samples=samples_table(objects, columns, spurious, found, is_missing, image_ids),
+        samples=samples_table(objects, columns, spurious, found, is_missing, image_ids, image_sizes),
         noise_matrix=noise_matrix(given, verdict.suggested, wrong, names),
         summary=summary_of(objects, columns, found, is_missing, image_ids, names, numbers, notes),
         class_names=[str(name) for name in names],

@@ -20,6 +20,8 @@ from labelaudit.history.folder import open_folder
 if TYPE_CHECKING:
     import pandas as pd
 
+KINDS = ("class", "location", "spurious")
+
 
 @dataclass(frozen=True)
 class CorrectedBoxes:
@@ -62,6 +64,7 @@ def correct_boxes(
     remove_spurious: bool = False,
     copy_missing: bool = False,
     min_confidence: float = 0.5,
+    decisions: Any = None,
     images: Any = None,
     image_sizes: Any = None,
 ) -> CorrectedBoxes:
@@ -79,6 +82,8 @@ def correct_boxes(
         remove_spurious: leave out boxes flagged as spurious.
         copy_missing: add the objects that are flagged as missing.
         min_confidence: smallest probability, 0 to 1, of the mistake that a correction is made for.
+        decisions: a review's decisions on this audit (a file, or the table of `load_decisions`): they are applied, all
+            of them, instead of the suggestions.
         images: as for `audit_detections`.
         image_sizes: as for `audit_detections`.
 
@@ -89,6 +94,11 @@ def correct_boxes(
         raise LabelAuditError("this audit has no boxes; expected one of labelaudit.audit_detections")
     if not 0 <= min_confidence <= 1:
         raise LabelAuditError(f"min_confidence={min_confidence} is out of range; expected 0 to 1")
+    if decisions is not None:
+        from labelaudit.detection.findings.review import reviewed
+
+        audit = reviewed(audit, decisions)
+        classes = boxes = remove_spurious = copy_missing = True
     table = read_boxes(ground_truth, "ground_truth", "xywh", images, image_sizes)
     names = _names(table, audit)
     _same(table, audit.objects, names)
@@ -111,6 +121,27 @@ def correct_boxes(
         return CorrectedBoxes(frame, removed, old, _replace(old, files, undo_log))
     assert out is not None
     return CorrectedBoxes(frame, removed, _write(Path(out), files))
+
+
+def corrections(objects: pd.DataFrame, min_confidence: float) -> pd.DataFrame:
+    """Return the flagged objects whose issue has at least this probability, the surest first; `Audit.corrections`."""
+    flagged = objects[objects["is_label_issue"]]
+    scores = (
+        np.stack([flagged[f"{kind}_score"].to_numpy() for kind in KINDS], axis=1) if len(flagged) else np.zeros((0, 3))
+    )
+    place = np.array([KINDS.index(kind) for kind in flagged["issue"].tolist()], int)
+    table = flagged.assign(suggestion_confidence=scores[np.arange(len(flagged)), place])
+    columns = [
+        "image_id",
+        "issue",
+        "given_label",
+        "suggested_label",
+        "suggested_box",
+        "suggestion_confidence",
+        "reason",
+    ]
+    sure = table.loc[table["suggestion_confidence"] >= min_confidence, columns]
+    return sure.sort_values("suggestion_confidence", ascending=False, kind="stable")
 
 
 def _names(table: BoxTable, audit: Audit) -> dict[Any, str]:

@@ -108,8 +108,9 @@ def samples_table(
     found: Candidates,
     is_missing: Array,
     image_ids: Sequence[Any],
+    image_sizes: Any = None,
 ) -> pd.DataFrame:
-    """Return `Audit.samples`: one row per image."""
+    """Return `Audit.samples`: one row per image, with width and height in pixels where sizes are given."""
     import pandas as pd
 
     n = len(image_ids)
@@ -131,6 +132,7 @@ def samples_table(
             "possible_missing": absent,
             "possible_spurious": np.bincount(objects.image, spurious, n).astype(np.int64),
             "reason": _image_reasons([*counted, absent]),
+            **({} if image_sizes is None else dict(zip(("width", "height"), np.asarray(image_sizes).T, strict=True))),
         },
         index=pd.Index(list(image_ids), name="sample_id"),
     )

@@ -10,7 +10,9 @@ from labelaudit.errors import LabelAuditError
 from labelaudit.history import embedding_files, layout
 from labelaudit.history.folder import open_folder
 from labelaudit.history.history import History
-from labelaudit.history.runs import StoredRun
+from labelaudit.history.runs import StoredRun, open_run
+
+KEPT = {"scores": "whole score vectors", "summary": "summaries", "detections": "boxes, and their scores"}
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class HistoryFacts:
             counts epochs that saw fewer than all of the split's known samples.
         n_classes: number of classes.
         class_names: their names, or None.
-        keep: "scores" or "summary".
+        keep: "scores", "summary" or "detections".
         n_files: epoch files that count.
         n_bytes: their size in bytes.
         superseded: epoch files of earlier starts that no longer count.
@@ -63,8 +65,9 @@ class HistoryFacts:
                 f"({facts['first_epoch']} to {facts['last_epoch']})"
                 + (f", {facts['partly_seen']} of them saw only some samples" if facts["partly_seen"] else "")
             )
-        what = "whole score vectors" if self.keep == "scores" else "summaries"
-        lines.append(f"  {self.n_classes} classes, {what} in {self.precision} precision")
+        what = KEPT.get(self.keep, self.keep)
+        classes = f"{self.n_classes} classes, " if self.n_classes else ""
+        lines.append(f"  {classes}{what} in {self.precision} precision")
         lines.append(f"  {self.n_files} epoch files, {self.n_bytes / 2**20:.1f} MiB")
         if self.superseded:
             lines.append(f"  {self.superseded} files of earlier starts no longer count")
@@ -91,7 +94,7 @@ def check_history(path: str | os.PathLike[str]) -> HistoryFacts:
         LabelAuditError: there is no history, or its manifest or samples table cannot be read.
     """
     folder = open_folder(path)
-    run = StoredRun(folder)
+    run = open_run(folder)
     splits: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
     for split in run.splits:
@@ -99,7 +102,7 @@ def check_history(path: str | os.PathLike[str]) -> HistoryFacts:
         epochs = run.epochs(split)
         for epoch in epochs:
             try:
-                partly += len(run.open_epoch(split, epoch)) < n
+                partly += run.n_rows(split, epoch) < n
             except LabelAuditError as problem:
                 problems.append(str(problem))
         splits[split] = {

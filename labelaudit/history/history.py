@@ -73,6 +73,11 @@ class History(Embedded):
         return next((run.held_out for run in self.runs_read if isinstance(run, HeldOutRun)), None)
 
     @property
+    def task(self) -> str:
+        """What the model did: "classification" or "detection"."""
+        return self.runs_read[0].manifest.task
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """Recorded splits, "train" first."""
         return self.runs_read[0].splits

@@ -82,6 +82,18 @@ def make_report(
     max_image_bytes: int = MAX_BYTES,
 ) -> Report:
     """Make the report of an audit; `Audit.to_html` says what the arguments are."""
+    if audit.objects is not None:
+        from labelaudit.detection.findings.report import make_detection_report
+
+        return make_detection_report(
+            audit,
+            images=images,
+            history=history,
+            title=title,
+            max_cards=max_cards,
+            thumbnail_size=max(thumbnail_size, 240),
+            max_image_bytes=max_image_bytes,
+        )
     if max_cards < 1:
         raise LabelAuditError(f"max_cards={max_cards} shows nothing; expected 1 or more")
     if not 8 <= thumbnail_size <= 1024:
