@@ -110,11 +110,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", type=Path, help="folder for what the detectors drew")
     parser.add_argument("--rows", action="store_true", help="print every row as well")
+    parser.add_argument("--fresh", type=int, default=0, metavar="N", help="other scenes and mistakes: N is added to seeds")
     parser.add_argument("--only", help="only rows whose recipe has this in its name")
     options = parser.parse_args()
     warnings.filterwarnings("ignore", category=UserWarning)
     lines: list[dict[str, object]] = []
-    for row in ROWS:
+    for row in (row._replace(seed=row.seed + options.fresh) for row in ROWS):
         if options.only is None or options.only in row.recipe:
             lines += measure(row, options.keep)
             print(f"{row.recipe}, {row.rate:.0%}, {row.fold} fold, seed {row.seed}: done", flush=True)
