@@ -110,7 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", type=Path, help="folder for what the detectors drew")
     parser.add_argument("--rows", action="store_true", help="print every row as well")
-    parser.add_argument("--fresh", type=int, default=0, metavar="N", help="other scenes and mistakes: N is added to seeds")
+    parser.add_argument("--fresh", type=int, default=0, metavar="N", help="other scenes: N is added to the seeds")
     parser.add_argument("--only", help="only rows whose recipe has this in its name")
     options = parser.parse_args()
     warnings.filterwarnings("ignore", category=UserWarning)
