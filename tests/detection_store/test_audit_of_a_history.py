@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +169,12 @@ def test_what_is_about_one_label_per_sample_says_so(recorded: Recorded, tmp_path
 
 def test_the_report_in_a_notebook(recorded: Recorded) -> None:
     assert "iframe" in recorded.audit._repr_html_()
+
+
+def test_a_named_audit_is_kept_with_the_history(recorded: Recorded, tmp_path: Path) -> None:
+    run = shutil.copytree(recorded.run, tmp_path / "run")
+    labelaudit.audit(run, key="first", missing_confidence=0.9)
+    history = labelaudit.open_history(run)
+    kept = history.runs.load("first")
+    assert kept.info["missing_confidence"] == 0.9
+    pd.testing.assert_frame_equal(kept.objects, recorded.audit.objects)
