@@ -1,8 +1,9 @@
 """Recorders that write a history while a model trains.
 
-`PredictionRecorder` is a callback for Lightning, `TorchRecorder` is for a plain PyTorch loop, `TrainerRecorder` is a
-callback for Hugging Face's Trainer; `AuditLogger` logs the audit when a training with Lightning ends. Importing this
-package imports neither torch nor Lightning: each is loaded when its name is first used.
+`PredictionRecorder` and, for object detection, `DetectionRecorder` are callbacks for Lightning, `TorchRecorder` is for
+a plain PyTorch loop, `TrainerRecorder` is a callback for Hugging Face's Trainer; `AuditLogger` logs the audit when a
+training with Lightning ends. Importing this package imports neither torch nor Lightning: each is loaded when its name
+is first used.
 """
 
 from __future__ import annotations
@@ -12,17 +13,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labelaudit.callbacks.audit_logger import AuditLogger
+    from labelaudit.callbacks.detection_recorder import DetectionRecorder
+    from labelaudit.callbacks.detection_results import coco_results, ultralytics_results
     from labelaudit.callbacks.hugging_face import TrainerRecorder
     from labelaudit.callbacks.lightning import PredictionRecorder
     from labelaudit.callbacks.torch_recorder import TorchRecorder
 
-__all__ = ["AuditLogger", "PredictionRecorder", "TorchRecorder", "TrainerRecorder"]
+__all__ = [
+    "AuditLogger",
+    "DetectionRecorder",
+    "PredictionRecorder",
+    "TorchRecorder",
+    "TrainerRecorder",
+    "coco_results",
+    "ultralytics_results",
+]
 
 _MODULES = {
     "AuditLogger": "audit_logger",
+    "DetectionRecorder": "detection_recorder",
     "PredictionRecorder": "lightning",
     "TorchRecorder": "torch_recorder",
     "TrainerRecorder": "hugging_face",
+    "coco_results": "detection_results",
+    "ultralytics_results": "detection_results",
 }
 
 

@@ -73,7 +73,8 @@ class AuditLogger(_Callback):
 
     def _log(self, found: Audit, loggers: list[Any]) -> None:
         numbers = ("estimated_errors", "estimated_error_rate", "n_flagged")
-        rows = found.issues[COLUMNS].head(self._top if self._log_rows else 0)
+        columns = [name for name in COLUMNS if name in found.samples]  # images of boxes have no label
+        rows = found.issues[columns].head(self._top if self._log_rows else 0)
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder) / "label_audit.html"
             if self._report:
@@ -111,7 +112,9 @@ def _to_wandb(logger: Any, summary: str, rows: Any, report: Path | None) -> None
     run.summary["labelaudit/summary"] = summary
     found: dict[str, Any] = {}
     if len(rows):
-        table = rows.reset_index().astype({"sample_id": str, "given_label": str, "suggested_label": str})
+        table = rows.reset_index()
+        names = [name for name in ("sample_id", "given_label", "suggested_label") if name in table]
+        table = table.astype(dict.fromkeys(names, str))
         found["labelaudit/worst"] = wandb.Table(dataframe=table)
     if report is not None:
         found["labelaudit/report"] = wandb.Html(report.read_text(encoding="utf-8"))

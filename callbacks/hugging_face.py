@@ -39,6 +39,8 @@ class TrainerRecorder(TrainerCallback):
         id_key: the column that holds the samples' ids; needed for iterable datasets, and
             `TrainingArguments(remove_unused_columns=False)` with it. None: ids are positions.
         label_key: the column that holds the labels.
+        embeddings: keep every sample's feature vector as well: the name of a submodule of the model, whose output it
+            is, or "auto", the input of the last linear layer.
         options: as of `TorchRecorder`.
 
     Raises:
@@ -46,9 +48,16 @@ class TrainerRecorder(TrainerCallback):
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, id_key: str | None = None, label_key: str = "labels", **options: Any
+        self,
+        path: str | os.PathLike[str],
+        *,
+        id_key: str | None = None,
+        label_key: str = "labels",
+        embeddings: str | None = None,
+        **options: Any,
     ) -> None:
         self.path = path
+        self._embeddings = embeddings
         self._id_key, self._label_key, self._options = id_key, label_key, options
         self._recorder: TorchRecorder | None = None
         self._hooks: list[Any] = []
@@ -61,8 +70,10 @@ class TrainerRecorder(TrainerCallback):
         self._check_columns(args, model)
         resumed = state.global_step > 0
         start = {"start_epoch": int(state.epoch or 0), "resume": True} if resumed else {"start_epoch": 0}
-        self._recorder = TorchRecorder(self.path, **{**self._options, **start})
+        self._recorder = TorchRecorder(self.path, embeddings=self._embeddings, **{**self._options, **start})
         self._follow(loader)
+        if self._embeddings is not None:
+            self._recorder.watch(model)
         if resumed:
             self._go_on_with_part(args, state)
         self._hooks = [

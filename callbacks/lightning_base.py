@@ -1,4 +1,4 @@
-"""What PredictionRecorder stands on: the Callback of both of Lightning's packages, and checks of what it is given."""
+"""What recorders stand on: the Callback of both of Lightning's packages, and checks of what it is given."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from labelaudit.errors import LabelAuditError
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
+    from lightning_utilities.core.rank_zero import rank_zero_info
 else:
     # Each of Lightning's two packages accepts only its own Callback: this is both.
     _packages = [name for name in ("lightning.pytorch", "pytorch_lightning") if find_spec(name.split(".")[0])]
     if not _packages:
-        raise ImportError("PredictionRecorder needs Lightning. Install it: pip install lightning")
+        raise ImportError("the recorders for Lightning need it. Install it: pip install lightning")
     Callback = type("Callback", tuple(import_module(name).Callback for name in _packages), {})
+    rank_zero_info = import_module(f"{_packages[0]}.utilities.rank_zero").rank_zero_info
 
-__all__ = ["Callback", "one_of", "refuse_dataloader_iter"]
+__all__ = ["Callback", "one_of", "rank_zero_info", "refuse_dataloader_iter"]
 
 
 def one_of(name: str, values: Sequence[str], allowed: tuple[str, ...]) -> None:

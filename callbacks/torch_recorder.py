@@ -9,13 +9,15 @@ from types import TracebackType
 from typing import Any
 
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from labelaudit.callbacks.background import BackgroundRecorder
+from labelaudit.callbacks.captured_embeddings import CapturedEmbeddings, flat
 from labelaudit.callbacks.sample_ids import Ids, Positions, follow
 from labelaudit.callbacks.step_scores import check_batch
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import Recorder
+from labelaudit.history.embedding_writer import checked_choice, wanted
 
 __all__ = ["TorchRecorder"]
 
@@ -32,6 +34,9 @@ class TorchRecorder:
         every_n_epochs: record epochs 0, n, 2n, ...
         on_error: if the history can't be written, "raise" stops training, "warn" goes on without recording.
         max_pending_mib: scores that may wait for the writer, in MiB; `record` waits while there are more.
+        embeddings: keep every sample's feature vector as well, of the model given to `watch`: the name of a submodule
+            whose output it is, or "auto", the input of the last linear layer.
+        embedding_epochs: of which epochs: "last" (each replaces the one before), n (epochs 0, n, 2n, ...) or a list.
         options: class_names, sample_ids, keep, scores_are, precision, planted, overwrite, resume, ignore_label, nan: as
             of `labelaudit.Recorder`, but labels of -100 are ignored and NaN scores are kept.
 
@@ -61,13 +66,24 @@ class TorchRecorder:
         every_n_epochs: int = 1,
         on_error: str = "raise",
         max_pending_mib: float = 64,
+        embeddings: str | None = None,
+        embedding_epochs: int | list[int] | str = "last",
         **options: Any,
     ) -> None:
         self.path = path
+        self._embeddings = None if embeddings is None else CapturedEmbeddings(embeddings)
+        self._watching, self._keeps_embeddings = False, False
+        self._embedding_epochs = embedding_epochs
         self._start, self._every = start_epoch, every_n_epochs
         self._unwind = subset_ids == "underlying"
         self._on_error, self._max_pending_mib = on_error, max_pending_mib
-        self._options = {"ignore_label": -100, "nan": "keep", "every_n_epochs": every_n_epochs, **options}
+        self._options = {
+            "ignore_label": -100,
+            "nan": "keep",
+            "every_n_epochs": every_n_epochs,
+            "embedding_epochs": checked_choice(embedding_epochs),
+            **options,
+        }
         self.n_samples: dict[str, int | None] = {}  # of each split's dataset, where known
         self._loaders: dict[str, tuple[Any, Positions]] = {}
         self._used: dict[str, int] = {}  # batches of the split's loader whose ids were used
@@ -92,13 +108,30 @@ class TorchRecorder:
         self._used[split] = followed.n_made
         return followed
 
-    def record(self, scores: Tensor, labels: Tensor, *, ids: Any = None, split: str = "train") -> None:
+    def watch(self, model: nn.Module) -> None:
+        """Take the embeddings of every batch from this model; before its first compiled call.
+
+        Raises:
+            LabelAuditError: embeddings= was not passed, or names no submodule.
+        """
+        if self._embeddings is None:
+            raise LabelAuditError(
+                "watch() is for embeddings. Pass TorchRecorder(..., embeddings='auto'), or a submodule's name"
+            )
+        self._embeddings.attach(model)
+        self._embeddings.begin()
+        self._watching = True
+
+    def record(
+        self, scores: Tensor, labels: Tensor, *, ids: Any = None, embeddings: Tensor | None = None, split: str = "train"
+    ) -> None:
         """Take a batch of predictions. A sample that comes twice in an epoch counts as it came last.
 
         Args:
             scores: (n, classes) logits or probabilities; (n,) or (n, 1) for a binary score of class 1.
             labels: (n,) class numbers, those of the dataset.
             ids: (n,) positions in the dataset or your own ids; None: the batch that the attached loader gave last.
+            embeddings: (n, d) feature vectors; None: those of the model that is watched, if one is.
             split: "train", "val", ...
 
         Raises:
@@ -108,8 +141,27 @@ class TorchRecorder:
         check_batch(ids, scores, labels)
         writer = self._writer or self._open()
         writer.check()
-        if self._epoch(split) % self._every == 0:
+        epoch = self._epoch(split)
+        if epoch % self._every == 0:
             writer.add(ids, scores.detach(), labels, split=split)
+            if embeddings is not None or self._embeddings is not None:
+                self._record_embeddings(ids, scores, embeddings, epoch, split)
+
+    def _record_embeddings(self, ids: Any, scores: Tensor, given: Tensor | None, epoch: int, split: str) -> None:
+        if given is None and not self._watching:
+            raise LabelAuditError(
+                "the model whose embeddings to keep is unknown. Type recorder.watch(model) before it runs, or pass the"
+                " vectors: recorder.record(..., embeddings=vectors)"
+            )
+        if not wanted(self._embedding_epochs, epoch):
+            return
+        if given is None:
+            assert self._embeddings is not None
+            given = self._embeddings.take(scores, len(scores))
+            self._embeddings.begin()
+        self._keeps_embeddings = True
+        assert self._writer is not None
+        self._writer.add_embeddings(ids, flat(given.detach()), split=split)
 
     def end_epoch(self, *, split: str = "train", whole: bool = True) -> int:
         """Write the epoch and return its number, once it is on disk.
@@ -139,7 +191,12 @@ class TorchRecorder:
     def close(self, *, finished: bool = True) -> None:
         """End the recording; `finished` says that the training came to its end."""
         writer, self._writer = self._writer, None
+        if self._embeddings is not None:
+            self._embeddings.detach()
+            self._watching = False
         if writer is not None:
+            if finished and self._keeps_embeddings and dist.is_available() and dist.is_initialized():
+                dist.barrier()  # all have their last embeddings: those before can go
             writer.close(finished=finished)
             writer.check()
 
@@ -164,6 +221,7 @@ class TorchRecorder:
             n_samples=self.n_samples or None,
             start_epoch=self._start,
             writer=dist.get_rank() if together else 0,
+            n_writers=dist.get_world_size() if together else 1,
             segment=segment[0],
             **self._options,
         )

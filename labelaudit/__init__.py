@@ -15,7 +15,12 @@ from labelaudit.errors import LabelAuditError
 if TYPE_CHECKING:
     import labelaudit.analyzers as analyzers
     from labelaudit.auditing import Audit, Comparison, audit, compare, load_audit, plant_mistakes
+    from labelaudit.detection import CorrectedBoxes, audit_detections, correct_boxes
+    from labelaudit.detection.store.writer import DetectionWriter
     from labelaudit.embedding import Embeddings, file_duplicates
+    from labelaudit.fitting.config import FitConfig
+    from labelaudit.fitting.fitted import Fitted
+    from labelaudit.fitting.fitting import fit
     from labelaudit.history import History, Recorder, history_from_arrays, open_history
     from labelaudit.relabeling import Relabelled, relabel, undo_relabel
     from labelaudit.reviewing import DecisionLog, Review, load_decisions, review, write_decisions
@@ -25,8 +30,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Audit",
     "Comparison",
+    "CorrectedBoxes",
     "DecisionLog",
+    "DetectionWriter",
     "Embeddings",
+    "FitConfig",
+    "Fitted",
     "History",
     "LabelAuditError",
     "Recorder",
@@ -35,8 +44,11 @@ __all__ = [
     "__version__",
     "analyzers",
     "audit",
+    "audit_detections",
     "compare",
+    "correct_boxes",
     "file_duplicates",
+    "fit",
     "history_from_arrays",
     "load_audit",
     "load_decisions",
@@ -52,15 +64,22 @@ __all__ = [
 _MODULE_OF = {
     "Audit": "labelaudit.auditing",
     "Comparison": "labelaudit.auditing",
+    "CorrectedBoxes": "labelaudit.detection",
     "DecisionLog": "labelaudit.reviewing",
+    "DetectionWriter": "labelaudit.detection.store.writer",
     "Embeddings": "labelaudit.embedding",
+    "FitConfig": "labelaudit.fitting.config",
+    "Fitted": "labelaudit.fitting.fitted",
     "History": "labelaudit.history",
     "Recorder": "labelaudit.history",
     "Relabelled": "labelaudit.relabeling",
     "Review": "labelaudit.reviewing",
     "audit": "labelaudit.auditing",
+    "audit_detections": "labelaudit.detection",
     "compare": "labelaudit.auditing",
+    "correct_boxes": "labelaudit.detection",
     "file_duplicates": "labelaudit.embedding",
+    "fit": "labelaudit.fitting.fitting",
     "history_from_arrays": "labelaudit.history",
     "load_audit": "labelaudit.auditing",
     "load_decisions": "labelaudit.reviewing",

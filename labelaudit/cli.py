@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from labelaudit.commands.compare import add_compare
+from labelaudit.commands.fit import add_fit
 from labelaudit.commands.relabel import add_relabel
 from labelaudit.commands.review import add_review
+from labelaudit.commands.runs import add_runs
 from labelaudit.errors import LabelAuditError
 
 
@@ -42,9 +44,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_info(commands)
     _add_compact(commands)
     _add_demo(commands)
+    add_fit(commands)
     add_review(commands)
     add_relabel(commands)
     add_compare(commands)
+    add_runs(commands)
     return parser
 
 
@@ -65,6 +69,10 @@ def _add_audit(commands: Any) -> None:
     sub.add_argument(
         "--images", metavar="DIR", help="folder that the sample ids are files in, or an .npy array of images"
     )
+    sub.add_argument(
+        "--embeddings", action="store_true", help="let recorded embeddings have a say: the labels of look-alikes"
+    )
+    sub.add_argument("--key", metavar="NAME", help="keep the audit with the run under this name: labelaudit runs RUN")
     sub.add_argument("--top", type=int, default=10, metavar="N", help="print this many samples (default 10)")
     sub.add_argument("--split", help='which split to audit (default "train")')
     sub.add_argument("--epochs", type=_epoch_range, metavar="FROM:TO", help="read only these epochs, TO not included")
@@ -134,6 +142,8 @@ def _audit(arguments: argparse.Namespace) -> int:
             progress=sys.stderr.isatty() and not arguments.json,
             client=client,
             partitions=arguments.partitions,
+            key=arguments.key,
+            embeddings=history.embeddings(arguments.split) if arguments.embeddings else None,
         )
     if arguments.out:
         found.save(arguments.out)
@@ -142,7 +152,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     report = None if not arguments.html else found.to_html(arguments.html, images=_images(arguments.images))
     if arguments.json:
         measured = None if found.measured is None else found.measured.to_dict()
-        places = {"out": arguments.out, "csv": arguments.csv, "html": arguments.html}
+        places = {"out": arguments.out, "csv": arguments.csv, "html": arguments.html, "key": arguments.key}
         print(json.dumps({**found.summary, "measured": measured, **places}))
         return 0
     print(found.summary)

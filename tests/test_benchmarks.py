@@ -90,3 +90,30 @@ def test_planted_duplicates_in_few_pictures() -> None:
         assert re.search(rf"\| {name}, against [^|]+ \| [\d,]+ \| 1\.0000 \| 1\.0000 \|", printed), printed
     planted = re.search(r"\| exact copies, against those planted \| 20 \| [\d.]+ \| 1\.0000 \|", printed)
     assert planted, printed
+
+
+@pytest.mark.slow
+def test_fit_on_class_folders_of_digits() -> None:
+    printed = run("fit_fashion_mnist.py", "--data", "digits", "--images", "600", "--keys", "batch_size=16")
+    figures = [float(cell) for cell in printed.splitlines()[-1].strip("| ").split(" | ")]
+    header = printed.splitlines()[0].strip("| ").split(" | ")
+    row = dict(zip(header, figures, strict=True))
+    assert row["F1"] > 0.8
+    assert row["labels right before"] == 0.9
+    assert row["after"] > 0.9
+
+
+@pytest.mark.slow
+def test_fit_beside_majority_votes_on_few_digits() -> None:
+    printed = run("fit_vs_seed.py", "--data", "digits", "--images", "300", "--epochs", "2")
+    rows = [line.strip("| ").split(" | ") for line in printed.splitlines() if line.startswith(("| rand", "| label"))]
+    assert [(way, int(repeats)) for way, repeats, *_ in rows] == [
+        (way, repeats) for way in ("random splits, majority", "labelaudit fit") for repeats in (1, 2, 5, 10)
+    ]
+
+
+def test_the_cache_of_fit_is_read_faster_than_files() -> None:
+    printed = run("fit_loader.py", "--images", "300")
+    times = re.search(r"fast_loader is ([\d.]+) times as fast", printed)
+    assert times is not None
+    assert float(times[1]) > 1.5  # 3 and more with 6,000 images on a quiet machine

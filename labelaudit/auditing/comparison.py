@@ -122,6 +122,8 @@ def compare(before: Any, after: Any) -> Comparison:
     import pandas as pd
 
     first, second = open_audit(before), open_audit(after)
+    for audit in (first, second):
+        audit.refuse_boxes("a comparison", "Join the tables audit.objects of both")
     columns = {"given_label": "given", "label_quality": "quality", "is_label_issue": "flagged"}
     tables = []
     for audit, when in ((first, "before"), (second, "after")):

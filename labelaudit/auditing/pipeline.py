@@ -1,38 +1,21 @@
-"""From a history to an audit: one pass for all statistics, a verdict, and the tables."""
+"""`audit`: what is asked, of which task, and where the answer is kept."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
-from labelaudit.analyzers import Consensus, Correctness, DataMap, ErrorNorm, Loss, Margin, Mistakenness, Votes
-from labelaudit.analyzers.accumulator import Accumulator, accumulate, tabulate
-from labelaudit.auditing.evidence import EpochUse, Evidence
-from labelaudit.auditing.look_alikes import LookAlikes, look_alikes
+from labelaudit.auditing.of_labels import audit_labels
 from labelaudit.auditing.result import Audit
-from labelaudit.auditing.summary import Summary
-from labelaudit.auditing.tables import DEFAULT_COLUMNS, KEPT_COLUMNS, matrix_table, samples_table
-from labelaudit.auditing.verdict import Verdict, judge
-from labelaudit.auditing.window import epoch_uses
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import History, open_history
 from labelaudit.history.folder import Folder, open_folder
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from labelaudit.embedding import Embeddings
 
-Array = npt.NDArray[Any]
 PathLike = str | os.PathLike[str]
-
-DEFAULT: tuple[type[Accumulator], ...] = (Correctness, Margin, DataMap, Loss, Mistakenness)
-ON_REQUEST: tuple[type[Accumulator], ...] = (Votes, Consensus, ErrorNorm)
 
 
 def audit(
@@ -48,11 +31,15 @@ def audit(
     client: Any = None,
     partitions: PathLike | None = None,
     embeddings: Embeddings | None = None,
+    key: str | None = None,
+    overwrite: bool = False,
+    **detection_options: Any,
 ) -> Audit:
     """Find the likely label errors of a training history.
 
     Args:
-        history: a history, or the path of one, or several paths (runs on the same samples).
+        history: a history, or the path of one, or several paths (runs on the same samples); of classification or of
+            object detection, whose audit also has ``objects`` and ``missing``.
         expected_error_rate: share of wrong labels, 0 to 1, if you know it: that many are flagged.
         threshold: flag every sample with label_quality below it, 0 to 1.
         analyzers: names of further statistics to put into ``samples``, such as "el2n" or "prediction_flips"; the
@@ -70,12 +57,16 @@ def audit(
             look-alikes then count as a second witness, as far as they prove reliable. ``samples`` gets the columns
             neighbor_agreement (share of the 20 nearest others, nearer ones weighing more, that carry the same label:
             **low is suspicious**) and nearest_conflict (id of the nearest other sample if its label differs).
+        key: keep the audit with the history under this name; ``history.runs.load(key)`` gives it back.
+        overwrite: replace the run that has this key.
+        detection_options: for a history of detections: rules, iou_threshold, missing_confidence and seed, as of
+            `audit_detections`.
 
     Returns:
         An `Audit`: ``samples``, ``issues``, ``summary``, ``noise_matrix``.
 
     Raises:
-        LabelAuditError: the history cannot be read, holds NaN, or all its labels are one class.
+        LabelAuditError: the history cannot be read, holds NaN, or all its labels are one class; the key is taken.
 
     Example:
         >>> from labelaudit import history_from_arrays
@@ -85,69 +76,37 @@ def audit(
         4
     """
     opened = history if isinstance(history, History) else open_history(history)
+    epochs = None if epochs is None else list(epochs)
     _check_options(expected_error_rate, threshold)
-    parts = None if partitions is None else _new_folder(partitions, client)
-    table = opened.table(split)
-    present = np.flatnonzero(np.bincount(table.labels))
-    if len(present) < 2:
-        name = opened.class_names[int(present[0])] if opened.class_names else int(present[0])
-        raise LabelAuditError(
-            f"{opened.path}: all {len(table):,} samples have one label, {name!r}; an audit compares classes and "
-            "needs samples of at least two"
-        )
-    kinds = _chosen(analyzers)
-    uses = epoch_uses(opened, split, None if epochs is None else set(epochs))
-    read = None if epochs is None else sorted({epoch for _, epoch in uses})
-    order = list(dict.fromkeys((*DEFAULT_COLUMNS, *(analyzers or ()))))
-    shown = order if parts is None else [name for name in order if name in KEPT_COLUMNS]
-    on_cluster = None
-    if client is None:
-        *states, evidence = accumulate(
-            opened,
-            [*kinds, partial(Evidence, uses=uses)],
-            split=split,
-            epochs=read,
-            skip_nan=skip_nan,
-            progress=progress,
-        )
+    if key is not None:
+        opened.runs.check_free(key, overwrite=overwrite)
+    cut = {"expected_error_rate": expected_error_rate, "threshold": threshold}
+    if opened.task == "detection":
+        of_labels = {"analyzers": analyzers, "client": client, "partitions": partitions, "embeddings": embeddings}
+        _refuse_of_classification(opened, skip_nan=skip_nan, **of_labels)
+        from labelaudit.detection.from_history import audit_history
+
+        found = audit_history(opened, split=split, epochs=epochs, progress=progress, **cut, **detection_options)
+    elif detection_options:
+        raise LabelAuditError(f"an audit of classification has no option {next(iter(detection_options))!r}")
     else:
-        from labelaudit.auditing.partitions import ClusterPass
-
-        on_cluster = ClusterPass(
-            client, opened, kinds, uses, columns=order, split=split, epochs=read, skip_nan=skip_nan
+        found = audit_labels(
+            opened,
+            None if epochs is None else set(epochs),
+            analyzers or (),
+            split,
+            skip_nan,
+            progress,
+            client,
+            None if partitions is None else _new_folder(partitions, client),
+            embeddings,
+            **cut,
         )
-        states, evidence = on_cluster.fetch(shown)
-    assert isinstance(evidence, Evidence)
-    statistics = tabulate(opened, _released(states), split=split, only=shown)
-    second = None
-    if embeddings is not None:
-        second = look_alikes(embeddings, opened.ids(split), table.labels, opened.n_classes)
-    verdict = judge(
-        *evidence.averages(),
-        table.labels,
-        expected_error_rate=expected_error_rate,
-        threshold=threshold,
-        second=second,
-    )
-    del evidence
-    conventions = statistics.attrs["conventions"]
-    samples = samples_table(opened, split, verdict, statistics, shown, second)
-    if parts is not None and on_cluster is not None:
-        on_cluster.write(parts.url, samples, order)
-    return Audit(
-        samples,
-        matrix_table(opened, verdict.noise_matrix),
-        _summary(opened, split, samples, verdict, uses, second),
-        opened.class_names,
-        _info(opened, split, conventions, expected_error_rate, threshold) | _told(second, verdict),
-        opened,
-    )
-
-
-def _released(states: list[Accumulator]) -> Iterator[Accumulator]:
-    """Yield accumulators and let go of each, so that it is gone before the next one's results are made."""
-    while states:
-        yield states.pop(0)
+    if key is not None:
+        of = None if embeddings is None else embeddings.source or "given"
+        options = {"analyzers": analyzers, "epochs": epochs and sorted(epochs), "skip_nan": skip_nan or None}
+        opened.runs.save(key, found, parameters=cut | options | {"embeddings": of}, overwrite=overwrite)
+    return found
 
 
 def _check_options(expected_error_rate: float | None, threshold: float | None) -> None:
@@ -158,6 +117,12 @@ def _check_options(expected_error_rate: float | None, threshold: float | None) -
         raise LabelAuditError("expected_error_rate and threshold both set the cut; pass one of them")
 
 
+def _refuse_of_classification(history: History, **options: Any) -> None:
+    for name, value in options.items():
+        if value:
+            raise LabelAuditError(f"{name}= is about classification, and {history.path} is a history of detections")
+
+
 def _new_folder(partitions: PathLike, client: Any) -> Folder:
     folder = open_folder(os.path.abspath(partitions) if "://" not in os.fspath(partitions) else partitions)
     if client is None:
@@ -165,99 +130,3 @@ def _new_folder(partitions: PathLike, client: Any) -> Folder:
     if folder.names():
         raise LabelAuditError(f"{folder.url} already holds files ({folder.names()[0]}); name a new folder")
     return folder
-
-
-def _chosen(analyzers: Sequence[str] | None) -> list[type[Accumulator]]:
-    """Return the accumulators of the default table, and those that further statistics need."""
-    by_column = {column: kind for kind in (*DEFAULT, *ON_REQUEST) for column in kind.columns}
-    wanted = list(analyzers or ())
-    unknown = [name for name in wanted if name not in by_column]
-    if unknown:
-        raise LabelAuditError(f"no statistic is called {unknown[0]!r}; known: {', '.join(sorted(by_column))}")
-    return list(dict.fromkeys([*DEFAULT, *(by_column[name] for name in wanted)]))
-
-
-def _summary(
-    history: History,
-    split: str | None,
-    samples: pd.DataFrame,
-    verdict: Verdict,
-    uses: dict[tuple[int, int], EpochUse],
-    second: LookAlikes | None,
-) -> Summary:
-    table = history.table(split)
-    flagged = samples.loc[verdict.flagged, ["given_label", "suggested_label"]]
-    of_class = samples.groupby("given_label", observed=True)["is_label_issue"].agg(["sum", "count"])
-    of_class["share"] = of_class["sum"] / of_class["count"]
-    worst = of_class[of_class["sum"] > 0].sort_values(["share", "sum"], ascending=False, kind="stable").head(5)
-    pairs = flagged.groupby(["given_label", "suggested_label"], observed=True).size()
-    pairs = pairs.sort_values(ascending=False, kind="stable").head(5)
-    early = [epoch for (run, epoch), use in uses.items() if use.early and run < len(history.trained)]
-    notes = list(verdict.notes)
-    length = sum(run.manifest.n_samples.get(split or "train") or 0 for run in history.runs_read[:1])
-    if length > len(table):
-        notes.append(f"{length - len(table):,} of {length:,} samples were never seen and are not in the table.")
-    partly = int((samples["n_epochs"] < samples["n_epochs"].max()).sum())
-    if partly:
-        notes.append(f"{partly:,} samples were seen in fewer epochs than others; theirs are averages over fewer.")
-    if second is not None and second.n_embedded < len(table):
-        lacking = len(table) - second.n_embedded
-        notes.append(f"{lacking:,} of {len(table):,} samples have no embedding and are judged by the history alone.")
-    return Summary(
-        n_samples=len(table),
-        n_epochs=history.n_epochs,
-        n_classes=history.n_classes,
-        n_runs=len(history.trained),
-        n_flagged=int(verdict.flagged.sum()),
-        estimated_errors=verdict.estimated_errors,
-        estimated_error_rate=verdict.estimated_errors / len(table),
-        interval=list(verdict.interval),
-        window=[min(early), max(early)],
-        worst_classes=[
-            {"label": _plain(label), "flagged": int(row["sum"]), "samples": int(row["count"]), "share": row["share"]}
-            for label, row in worst.iterrows()
-        ],
-        worst_pairs=[
-            {"given": _plain(given), "suggested": _plain(suggested), "flagged": int(count)}
-            for (given, suggested), count in pairs.items()
-        ],
-        notes=notes,
-    )
-
-
-def _plain(label: Any) -> Any:
-    return int(label) if isinstance(label, np.integer) else label
-
-
-def _told(second: LookAlikes | None, verdict: Verdict) -> dict[str, Any]:
-    """Return what the look-alikes were and how far they counted."""
-    if second is None or verdict.reliability is None:
-        return {}
-    return {
-        "embeddings": {
-            "samples": second.n_embedded,
-            "neighbours": second.neighbours.indices.shape[1],
-            "recall": round(second.neighbours.recall, 4),
-            "reliability": round(verdict.reliability, 4),
-        }
-    }
-
-
-def _info(
-    history: History,
-    split: str | None,
-    conventions: dict[str, str],
-    expected_error_rate: float | None,
-    threshold: float | None,
-) -> dict[str, Any]:
-    import labelaudit
-
-    return {
-        "history": [run.url for run in history.trained],
-        "held_out": history.held_out,
-        "split": split or history.splits[0],
-        "labelaudit": labelaudit.__version__,
-        "expected_error_rate": expected_error_rate,
-        "threshold": threshold,
-        "conventions": conventions,
-    }

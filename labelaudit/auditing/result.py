@@ -39,6 +39,8 @@ class Audit(Shown, Exports):
         class_names: one name per class, or None.
         info: parameters, conventions and versions of this audit.
         history: the history that was audited, where it is at hand; it is not saved.
+        objects: of a detection audit: one row per ground-truth box, in the input's order; else None.
+        missing: of a detection audit: one row per probably missing object, the likeliest first; else None.
     """
 
     samples: pd.DataFrame
@@ -47,6 +49,8 @@ class Audit(Shown, Exports):
     class_names: list[str] | None = None
     info: dict[str, Any] = field(default_factory=dict)
     history: History | None = field(default=None, compare=False)
+    objects: pd.DataFrame | None = None
+    missing: pd.DataFrame | None = None
 
     def __repr__(self) -> str:
         return str(self.summary)
@@ -87,22 +91,49 @@ class Audit(Shown, Exports):
             min_confidence: smallest suggestion_confidence, 0 to 1.
 
         Returns:
-            Flagged rows with given_label, suggested_label, suggestion_confidence and reason.
+            Flagged rows with given_label, suggested_label, suggestion_confidence and reason. Of a detection audit: the
+            flagged objects, with issue, suggested_box and, as suggestion_confidence, the probability of that issue.
         """
         if not 0 <= min_confidence <= 1:
             raise LabelAuditError(f"min_confidence={min_confidence} is out of range; expected 0 to 1")
+        if self.objects is not None:
+            from labelaudit.detection.correcting import corrections
+
+            return corrections(self.objects, min_confidence)
         sure = self.issues[lambda rows: rows["suggestion_confidence"] >= min_confidence]
         columns = ["given_label", "suggested_label", "suggestion_confidence", "label_quality", "reason"]
         return sure[columns].sort_values("suggestion_confidence", ascending=False, kind="stable")
 
+    def refuse_boxes(self, what: str, instead: str) -> None:
+        """Refuse what is about one label per sample where this is an audit of boxes."""
+        if self.objects is not None:
+            raise LabelAuditError(f"{what} is about one label per sample, and this audit is of boxes. {instead}")
+
     def to_csv(self, path: str | os.PathLike[str], *, issues_only: bool = False) -> None:
-        """Write the samples, or only the flagged ones worst first, as CSV."""
-        table = self.issues if issues_only else self.samples
-        write_file(path, table.to_csv(lineterminator="\n").encode())
+        """Write the samples, or only the flagged ones worst first, as CSV.
+
+        Of a detection audit the objects are written, and the missing ones beside them: for ``boxes.csv`` into
+        ``boxes.missing.csv``.
+        """
+        for place, table in self._as_files(path, issues_only):
+            write_file(place, table.to_csv(lineterminator="\n").encode())
 
     def to_parquet(self, path: str | os.PathLike[str], *, issues_only: bool = False) -> None:
-        """Write the samples, or only the flagged ones worst first, as Parquet."""
-        write_file(path, _parquet(self.issues if issues_only else self.samples))
+        """Write the same as Parquet, see `to_csv`."""
+        for place, table in self._as_files(path, issues_only):
+            write_file(place, _parquet(table))
+
+    def _as_files(self, path: str | os.PathLike[str], issues_only: bool) -> list[tuple[str, pd.DataFrame]]:
+        """Return the tables to write, and where."""
+        place = os.fspath(path)
+        if self.objects is None or self.missing is None:
+            return [(place, self.issues if issues_only else self.samples)]
+        objects, missing = self.objects, self.missing
+        if issues_only:
+            objects = objects[objects["is_label_issue"]].sort_values("label_quality", kind="stable")
+            missing = missing[missing["is_label_issue"]]
+        stem, ending = os.path.splitext(place)
+        return [(place, objects), (f"{stem}.missing{ending}", missing)]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the audit into a folder (made if absent), for `load_audit`; an older audit there is replaced."""
@@ -114,6 +145,12 @@ class Audit(Shown, Exports):
             )
         folder.write("samples.parquet", _parquet(self.samples))
         folder.write("noise_matrix.parquet", _parquet(self.noise_matrix))
+        for name in OF_DETECTIONS:
+            table = getattr(self, name)
+            if table is not None:
+                folder.write(f"{name}.parquet", _parquet(table))
+            elif f"{name}.parquet" in folder.names():
+                folder.remove(f"{name}.parquet")
         facts = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -124,7 +161,8 @@ class Audit(Shown, Exports):
         folder.write("audit.json", json.dumps(facts, indent=1).encode())
 
 
-_FILES = ("audit.json", "samples.parquet", "noise_matrix.parquet")
+OF_DETECTIONS = ("objects", "missing")
+_FILES = ("audit.json", "samples.parquet", "noise_matrix.parquet", "objects.parquet", "missing.parquet")
 
 
 def load_audit(path: str | os.PathLike[str]) -> Audit:
@@ -145,11 +183,15 @@ def load_audit(path: str | os.PathLike[str]) -> Audit:
             f"this labelaudit reads {FORMAT!r} up to {FORMAT_VERSION}. Type: pip install --upgrade labelaudit"
         )
     tables: dict[str, pd.DataFrame] = {}
-    for name in ("samples", "noise_matrix"):
+    of_detections = [name for name in OF_DETECTIONS if f"{name}.parquet" in folder.names()]
+    for name in ("samples", "noise_matrix", *of_detections):
         try:
             tables[name] = pd.read_parquet(io.BytesIO(bytes(folder.read(f"{name}.parquet"))))
         except (OSError, ValueError) as problem:
             raise LabelAuditError(f"{folder.url}/{name}.parquet cannot be read: {problem}") from None
+    if "objects" in tables:
+        boxes = [None if box is None else [float(side) for side in box] for box in tables["objects"]["suggested_box"]]
+        tables["objects"]["suggested_box"] = pd.Series(boxes, tables["objects"].index, dtype="object")
     return Audit(**tables, summary=Summary(facts["summary"]), class_names=facts["class_names"], info=facts["info"])
 
 

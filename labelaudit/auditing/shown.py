@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from labelaudit.auditing.result import Audit
+    from labelaudit.embedding import Visualization
     from labelaudit.history import History
     from labelaudit.report.inline import InlineReport
     from labelaudit.report.page import Report
@@ -25,6 +26,7 @@ class Shown:
         texts: Any = None,
         rows: Any = None,
         history: History | str | os.PathLike[str] | None = None,
+        visualization: Visualization | str | bool | None = None,
         title: str = "Label audit",
         max_cards: int = 2_000,
         thumbnail_size: int = 96,
@@ -40,10 +42,15 @@ class Shown:
             rows: a DataFrame, indexed by sample id or one row per sample, for table data.
             history: the history (or its path) for the curves over the epochs; by default the one that was
                 audited, if it is still where it was.
+            visualization: the picture of the embeddings: what ``history.visualize()`` returned, or its key in
+                ``history.runs``; default the newest one there; False for none.
             title: of the page.
             max_cards: how many samples, the worst first, can be looked at; the charts are over all of them.
             thumbnail_size: longest side of an image in the file, in pixels.
             max_image_bytes: bound of all images together; the worst samples come first.
+
+        The report of a detection audit has a card for every box, with the piece of the picture around it (at least 240
+        pixels) and the given and the suggested box over it; images are by image id, and texts and rows are not shown.
 
         Returns:
             The report, with its ``size`` in bytes and ``notes`` on what was left out.
@@ -59,6 +66,7 @@ class Shown:
             texts=texts,
             rows=rows,
             history=history,
+            visualization=visualization,
             title=title,
             max_cards=max_cards,
             thumbnail_size=thumbnail_size,
@@ -74,6 +82,7 @@ class Shown:
         texts: Any = None,
         rows: Any = None,
         history: History | str | os.PathLike[str] | None = None,
+        visualization: Visualization | str | bool | None = None,
         max_cards: int = 300,
         height: int = 800,
     ) -> InlineReport:
@@ -82,7 +91,13 @@ class Shown:
         from labelaudit.report.page import make_report
 
         report = make_report(
-            cast("Audit", self), images=images, texts=texts, rows=rows, history=history, max_cards=max_cards
+            cast("Audit", self),
+            images=images,
+            texts=texts,
+            rows=rows,
+            history=history,
+            visualization=visualization,
+            max_cards=max_cards,
         )
         return InlineReport(report, height)
 
@@ -98,6 +113,7 @@ class Shown:
         """
         from labelaudit.report import plots
 
+        cast("Audit", self).refuse_boxes("the data map", "to_html() shows the boxes")
         return plots.data_map(cast("Audit", self), colour=colour, ax=ax)
 
     def plot_noise_matrix(self, *, max_classes: int = 15, ax: Axes | None = None) -> Axes:
@@ -120,6 +136,7 @@ class Shown:
         """
         from labelaudit.report import plots
 
+        cast("Audit", self).refuse_boxes("plot_history()", "to_html() has the curve of every finding")
         return plots.history(cast("Audit", self), sample_id, named=history, ax=ax)
 
     def plot_score_histogram(self, *, bins: int = 50, ax: Axes | None = None) -> Axes:

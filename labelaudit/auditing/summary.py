@@ -21,6 +21,8 @@ class Summary(dict[str, Any]):
 
     def __str__(self) -> str:
         low, high = self["interval"]
+        if self.get("task") == "detection":
+            return "\n".join([*self._of_detections(low, high), *self._where(), *self._doubts()])
         lines = [
             f"{self['n_samples']:,} samples, {self['n_classes']:,} classes, {self['n_epochs']:,} epochs"
             + (f" of {self['n_runs']} runs" if self["n_runs"] > 1 else ""),
@@ -28,6 +30,20 @@ class Summary(dict[str, Any]):
             f"({self['estimated_error_rate']:.1%}; 95 % interval {low:,} to {high:,})",
             f"Flagged: {self['n_flagged']:,}",
         ]
+        return "\n".join([*lines, *self._where(), *self._doubts()])
+
+    def _of_detections(self, low: int, high: int) -> list[str]:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in self["by_issue"].items())
+        return [
+            f"{self['n_objects']:,} boxes in {self['n_samples']:,} images, {self['n_classes']:,} classes, "
+            f"{self['n_epochs']:,} epochs of detections",
+            f"Flagged: {self['n_flagged']:,} boxes ({self['estimated_error_rate']:.1%}; 95 % interval {low:,} to "
+            f"{high:,}): {kinds}",
+            f"Missing: {self['n_missing']:,} objects",
+        ]
+
+    def _where(self) -> list[str]:
+        lines = []
         if self["worst_classes"]:
             lines.append("Most affected classes (flagged of samples with that label):")
             lines += [
@@ -37,5 +53,7 @@ class Summary(dict[str, Any]):
         if self["worst_pairs"]:
             lines.append("Most frequent mistakes (given -> suggested):")
             lines += [f"  {row['given']} -> {row['suggested']}: {row['flagged']:,}" for row in self["worst_pairs"]]
-        lines += [f"Note: {note}" for note in self["notes"]]
-        return "\n".join(lines)
+        return lines
+
+    def _doubts(self) -> list[str]:
+        return [f"Note: {note}" for note in self["notes"]]

@@ -13,21 +13,29 @@ def add_relabel(commands: Any) -> None:
     """Add the command to the parser."""
     sub = commands.add_parser(
         "relabel",
-        help="apply an audit's suggestions or a review's decisions to a label file or a tree of class folders",
+        help="apply an audit's suggestions or a review's decisions to labels or annotations",
         description="Writes a new file or tree; the old one changes only with --in-place, which keeps an undo log.",
     )
-    sub.add_argument("target", nargs="?", help="label file (CSV, Parquet, JSON) or folder of class folders")
+    sub.add_argument(
+        "target",
+        nargs="?",
+        help="label file (CSV, Parquet, JSON), folder of class folders, results folder of labelaudit fit, or "
+        "annotations as COCO, YOLO or Pascal VOC",
+    )
     sub.add_argument(
         "--audit", metavar="DIR", help="the audit (or a run, which is audited): its suggestions are applied"
     )
     sub.add_argument("--decisions", metavar="FILE", help="decisions of a review, or a table of corrections")
     sub.add_argument("--min-confidence", type=float, metavar="P", help="smallest suggestion confidence (default 0.9)")
-    sub.add_argument("--sensitivity", type=float, metavar="PERCENT", help="the same in per cent, such as 60")
+    sub.add_argument("--sensitivity", type=float, metavar="P", help="the same; above 1 in per cent, such as 60")
     sub.add_argument("--out", metavar="NEW", help="new label file or folder")
     sub.add_argument("--in-place", action="store_true", help="change the file, or move files inside the tree")
     sub.add_argument("--how", choices=("copy", "link"), default="copy", help="for a new tree (default copy)")
     sub.add_argument("--id-column", metavar="NAME", help="column of sample ids (default: found)")
     sub.add_argument("--label-column", metavar="NAME", help="column of labels (default: found)")
+    sub.add_argument("--remove-spurious", action="store_true", help="of boxes: leave out those flagged as spurious")
+    sub.add_argument("--copy-missing", action="store_true", help="of boxes: add the objects that are missing")
+    sub.add_argument("--images", metavar="DIR", help="of boxes in YOLO's files: the pictures, for their sizes")
     sub.add_argument("--undo-log", metavar="FILE", help="where --in-place writes its undo log (default: beside)")
     sub.add_argument("--undo", metavar="LOG", help="undo what --in-place did")
     sub.add_argument("--dry-run", action="store_true", help="only say what would change")
@@ -46,14 +54,14 @@ def _relabel(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.target is None:
         raise LabelAuditError("name the label file or folder to relabel")
-    if arguments.audit is None and arguments.decisions is None:
-        raise LabelAuditError("say what to apply: --audit DIR (its suggestions) or --decisions FILE (of a review)")
-    audit = None if arguments.audit is None else _open(arguments.audit)
+    target, audit, sensitivity = _target(arguments)
+    if audit is not None and audit.objects is not None:
+        return _relabel_boxes(arguments, audit)
     done = relabel(
-        arguments.target,
+        target,
         audit if arguments.decisions is None else arguments.decisions,
         out=arguments.out,
-        min_confidence=_confidence(arguments),
+        min_confidence=_confidence(arguments, sensitivity),
         audit=audit,
         id_column=arguments.id_column,
         label_column=arguments.label_column,
@@ -74,12 +82,55 @@ def _relabel(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _confidence(arguments: argparse.Namespace) -> float:
+def _target(arguments: argparse.Namespace) -> tuple[Any, Any, float]:
+    """Return what to relabel, the audit that is applied or that decisions belong to, and the default confidence."""
+    from labelaudit.fitting.results import is_results, open_results
+
+    if arguments.audit is None and is_results(arguments.target):
+        results = open_results(arguments.target)
+        return results.data, results.audit, results.sensitivity
+    if arguments.audit is None and arguments.decisions is None:
+        raise LabelAuditError("say what to apply: --audit DIR (its suggestions) or --decisions FILE (of a review)")
+    return arguments.target, None if arguments.audit is None else _open(arguments.audit), 0.9
+
+
+def _relabel_boxes(arguments: argparse.Namespace, audit: Any) -> int:
+    from labelaudit.detection.correcting import correct_boxes
+
+    for option in ("id_column", "label_column"):
+        if getattr(arguments, option) is not None:
+            raise LabelAuditError(f"--{option.replace('_', '-')} is about one label per sample; annotations have none")
+    if not arguments.dry_run and arguments.out is None and not arguments.in_place:
+        raise LabelAuditError("say where to: --out NEW, or --in-place with an undo log; --dry-run only says what")
+    done = correct_boxes(
+        arguments.target,
+        audit,
+        out=None if arguments.dry_run else arguments.out,
+        in_place=arguments.in_place and not arguments.dry_run,
+        undo_log=arguments.undo_log,
+        remove_spurious=arguments.remove_spurious,
+        copy_missing=arguments.copy_missing,
+        min_confidence=_confidence(arguments, 0.9),
+        decisions=arguments.decisions,
+        images=arguments.images,
+    )
+    if arguments.json:
+        changed = done.frame[done.frame["change"] != ""].astype(object)
+        places = {"out": done.out and str(done.out), "undo_log": done.undo_log and str(done.undo_log)}
+        facts = {"changes": changed.to_dict("records"), "removed": list(done.removed), **places}
+        print(json.dumps(facts, default=str))
+    else:
+        print(done)
+    return 0
+
+
+def _confidence(arguments: argparse.Namespace, default: float) -> float:
     if arguments.sensitivity is None:
-        return 0.9 if arguments.min_confidence is None else float(arguments.min_confidence)
+        return default if arguments.min_confidence is None else float(arguments.min_confidence)
     if arguments.min_confidence is not None:
         raise LabelAuditError("--sensitivity and --min-confidence say the same; pass one of them")
-    return float(arguments.sensitivity) / 100
+    sensitivity = float(arguments.sensitivity)
+    return sensitivity if sensitivity <= 1 else sensitivity / 100
 
 
 def _open(path: str) -> Any:

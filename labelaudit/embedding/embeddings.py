@@ -38,6 +38,7 @@ class Embeddings(Vectors):
         splits: (n,) name of each sample's split, or None.
         class_names: one name per class, or None.
         inside: (n,) id of the sample that each vector is a region of, or None where the vectors are whole samples.
+        source: {"split", "epoch", "run"} of the history that they were recorded in, or None.
 
     Example:
         >>> e = Embeddings.from_arrays([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]], labels=["cat", "dog", "dog"])

@@ -62,6 +62,11 @@ class Found:
         return self._kept
 
     @property
+    def searched(self) -> bool:
+        """Whether anything was looked for: only then there are unique and duplicate samples."""
+        return self._kept is not None
+
+    @property
     def unique_ids(self) -> Array:
         """Ids of the samples kept, in dataset order."""
         return self.sample_ids[self._found()]

@@ -34,6 +34,7 @@ class Vectors:
     ) -> None:
         self.vectors, self.sample_ids = vectors, sample_ids
         self.labels, self.splits, self.class_names, self.inside = labels, splits, class_names, inside
+        self.source: dict[str, Any] | None = None
         self._neighbours: dict[str, Neighbours] = {}
 
     def __len__(self) -> int:
@@ -68,7 +69,9 @@ class Vectors:
 
     def select(self, sample_ids: Any) -> Self:
         """Return the embeddings of some samples, in the order given."""
-        return self._at(self.positions(sample_ids))
+        found = self._at(self.positions(sample_ids))
+        found.source = self.source
+        return found
 
     def _at(self, rows: Array, vectors: Array | None = None) -> Self:
         return type(self)(

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from labelaudit.auditing.result import Audit
 
+OF_BOXES = "Take audit.objects, or export with to_csv, to_parquet, to_label_studio or to_fiftyone"
+
 
 class Exports:
     """The part of an `Audit` that speaks to other tools."""
@@ -23,6 +25,7 @@ class Exports:
         """
         from labelaudit.exporting import tables
 
+        cast("Audit", self).refuse_boxes("to_cleanlab()", OF_BOXES)
         return tables.cleanlab_frame(cast("Audit", self))
 
     def to_fiftyone(
@@ -33,6 +36,7 @@ class Exports:
         dataset: Any = None,
         key_field: str = "filepath",
         name: str = "labelaudit",
+        sizes: Any = None,
     ) -> None:
         """Write a FiftyOne dataset, or set fields on one that is loaded.
 
@@ -49,13 +53,26 @@ class Exports:
             dataset: a FiftyOne dataset to set the fields on instead (all but ground_truth).
             key_field: its field that identifies a sample: the one with the paths, or one that holds the sample ids.
             name: name of the written dataset.
+            sizes: of a detection audit: (images, 2) width and height in pixels, or a mapping or function of the image
+                id; default: those that were recorded.
+
+        A detection audit has other fields: ground_truth (Detections with mistakenness, mistakenness_loc,
+        possible_spurious, label_quality, is_label_issue, issue, suggested_label and suggested_box), missing_objects
+        (Detections), and on the sample mistakenness, possible_missing and possible_spurious.
 
         Raises:
-            LabelAuditError: neither or both of path and dataset are given, or a sample has no file.
+            LabelAuditError: neither or both of path and dataset are given, a sample has no file, or the size of an
+                image with boxes is unknown.
         """
         from labelaudit.exporting import fiftyone
 
-        fiftyone.export(cast("Audit", self), path, images, dataset, key_field, name)
+        audit = cast("Audit", self)
+        if audit.objects is None:
+            fiftyone.export(audit, path, images, dataset, key_field, name)
+        else:
+            from labelaudit.detection.exporting import fiftyone as fiftyone_dataset
+
+            fiftyone_dataset.export(audit, path, images, dataset, sizes, name)
 
     def to_label_studio(
         self,
@@ -64,6 +81,7 @@ class Exports:
         images: Any = None,
         texts: Any = None,
         issues_only: bool = True,
+        sizes: Any = None,
     ) -> str:
         """Write tasks for Label Studio: the given label as annotation, the suggestion as prediction with its score.
 
@@ -76,16 +94,24 @@ class Exports:
                 function of the sample id.
             texts: the text of each sample instead: a list, or a mapping or function of the sample id.
             issues_only: only flagged samples, the worst first; else all, in dataset order.
+            sizes: of a detection audit, as in `to_fiftyone`. Its tasks hold all boxes of an image as rectangles, the
+                given ones as annotation, the suggested ones as prediction, in per cent of the picture.
 
         Returns:
             The labelling configuration (XML) that the tasks are made for.
 
         Raises:
-            LabelAuditError: neither or both of images and texts are given.
+            LabelAuditError: neither or both of images and texts are given, or the size of an image with boxes is
+                unknown.
         """
         from labelaudit.exporting import label_studio
 
-        return label_studio.export(cast("Audit", self), path, images, texts, issues_only=issues_only)
+        audit = cast("Audit", self)
+        if audit.objects is None:
+            return label_studio.export(audit, path, images, texts, issues_only=issues_only)
+        from labelaudit.detection.exporting import label_studio as of_boxes
+
+        return of_boxes.export(audit, path, images, sizes, issues_only=issues_only)
 
     def to_spotlight(self, path: str | os.PathLike[str]) -> list[Any]:
         """Write a Parquet file that Renumics Spotlight opens, and return the issues to show with it.
@@ -100,6 +126,7 @@ class Exports:
         """
         from labelaudit.exporting import spotlight
 
+        cast("Audit", self).refuse_boxes("to_spotlight()", OF_BOXES)
         return spotlight.export(cast("Audit", self), path)
 
     def to_huggingface(self, dataset: Any = None, *, id_column: str | None = None) -> Any:
@@ -115,4 +142,5 @@ class Exports:
         """
         from labelaudit.exporting import huggingface
 
+        cast("Audit", self).refuse_boxes("to_huggingface()", OF_BOXES)
         return huggingface.export(cast("Audit", self), dataset, id_column)

@@ -7,8 +7,13 @@ missing tail is found wherever it is, and any Arrow reader still opens the file.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import mmap
+import os
+import tempfile
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -29,18 +34,47 @@ def encode(columns: dict[str, pa.Array], header: dict[str, Any], *, compress: bo
         header: small facts about the file, kept as JSON in the schema's metadata.
         compress: zstd for the columns; only for files that are not memory-mapped.
     """
-    table = pa.table(columns).replace_schema_metadata(
-        {_HEADER_KEY: json.dumps(header, sort_keys=True), b"checksum": _MARK + _ZEROS}
-    )
+    table = pa.table(columns).replace_schema_metadata(_metadata(header))
     sink = pa.BufferOutputStream()
     options = ipc.IpcWriteOptions(compression="zstd" if compress else None)
     with ipc.new_file(sink, table.schema, options=options) as writer:
         writer.write_table(table)
     data = bytearray(sink.getvalue())
+    _seal(data)
+    return data
+
+
+@contextlib.contextmanager
+def encoded(batches: Iterator[dict[str, pa.Array]], header: dict[str, Any], *, place: str) -> Iterator[mmap.mmap]:
+    """Give the bytes of an Arrow IPC file that may be larger than memory: they lie in a temporary file.
+
+    Args:
+        batches: columns of one length, by name, some rows at a time; at least one.
+        header: small facts about the file.
+        place: the folder of the temporary file, if it is a local one; it has no name there.
+    """
+    with tempfile.TemporaryFile(dir=place if os.path.isdir(place) else None) as file:
+        first = pa.table(next(batches)).replace_schema_metadata(_metadata(header))
+        with pa.PythonFile(file, "w") as sink, ipc.new_file(sink, first.schema) as writer:
+            writer.write_table(first)
+            for columns in batches:
+                writer.write_table(pa.table(columns).replace_schema_metadata(first.schema.metadata))
+            writer.close()
+            file.flush()
+            with mmap.mmap(file.fileno(), 0) as data:
+                _seal(data)
+                yield data
+
+
+def _metadata(header: dict[str, Any]) -> dict[bytes, Any]:
+    return {_HEADER_KEY: json.dumps(header, sort_keys=True), b"checksum": _MARK + _ZEROS}
+
+
+def _seal(data: bytearray | mmap.mmap) -> None:
+    """Put the checksum of a file's bytes into its two places."""
     digits = b"%08x" % zlib.crc32(data)
     for place in _places(data):
         data[place : place + len(digits)] = digits
-    return data
 
 
 def decode(data: memoryview, where: str, *, verified: bool = False) -> tuple[dict[str, Any], pa.Table]:
@@ -68,7 +102,7 @@ def header(data: memoryview) -> dict[str, Any]:
     return json.loads(ipc.open_file(pa.py_buffer(data)).schema.metadata[_HEADER_KEY])
 
 
-def _places(data: bytearray | memoryview) -> list[int]:
+def _places(data: bytearray | memoryview | mmap.mmap) -> list[int]:
     """Offsets of the checksum's digits: at the start (schema) and at the end (footer)."""
     head = bytes(data[:65536]).find(_MARK)
     tail_start = max(len(data) - 1_048_576, 0)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from labelaudit.errors import LabelAuditError
-from labelaudit.history import layout
+from labelaudit.history import embedding_files, layout
 from labelaudit.history.folder import open_folder
-from labelaudit.history.runs import StoredRun
+from labelaudit.history.history import History
+from labelaudit.history.runs import StoredRun, open_run
+
+KEPT = {"scores": "whole score vectors", "summary": "summaries", "detections": "boxes, and their scores"}
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,14 @@ class HistoryFacts:
             counts epochs that saw fewer than all of the split's known samples.
         n_classes: number of classes.
         class_names: their names, or None.
-        keep: "scores" or "summary".
+        keep: "scores", "summary" or "detections".
         n_files: epoch files that count.
         n_bytes: their size in bytes.
         superseded: epoch files of earlier starts that no longer count.
         problems: one line for each damaged file.
         joinable: epoch files that `labelaudit compact` would spare.
+        embeddings: {split: {"epochs": numbers, "samples", "features" (of the newest)}}, where any were recorded.
+        named_runs: keys of the results that are kept with it; ``labelaudit runs`` checks those.
     """
 
     path: str
@@ -43,6 +48,8 @@ class HistoryFacts:
     superseded: int
     problems: list[str]
     joinable: int = 0
+    embeddings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    named_runs: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all facts."""
@@ -58,8 +65,9 @@ class HistoryFacts:
                 f"({facts['first_epoch']} to {facts['last_epoch']})"
                 + (f", {facts['partly_seen']} of them saw only some samples" if facts["partly_seen"] else "")
             )
-        what = "whole score vectors" if self.keep == "scores" else "summaries"
-        lines.append(f"  {self.n_classes} classes, {what} in {self.precision} precision")
+        what = KEPT.get(self.keep, self.keep)
+        classes = f"{self.n_classes} classes, " if self.n_classes else ""
+        lines.append(f"  {classes}{what} in {self.precision} precision")
         lines.append(f"  {self.n_files} epoch files, {self.n_bytes / 2**20:.1f} MiB")
         if self.superseded:
             lines.append(f"  {self.superseded} files of earlier starts no longer count")
@@ -68,6 +76,12 @@ class HistoryFacts:
             lines.append(
                 f"  {self.n_files} files of {left} epochs: labelaudit compact joins them, and reads get quicker"
             )
+        for split, facts in self.embeddings.items():
+            epochs = ", ".join(map(str, facts["epochs"]))
+            size = f"{facts['samples']:,} of {facts['features']} features, "
+            lines.append(f"  {split} embeddings: {size if facts['features'] else ''}epoch {epochs}")
+        if self.named_runs:
+            lines.append(f"  kept results: {', '.join(self.named_runs)}")
         lines.append("  every file is whole" if not self.problems else f"  {len(self.problems)} damaged:")
         lines += [f"    {problem}" for problem in self.problems]
         return "\n".join(lines)
@@ -80,7 +94,7 @@ def check_history(path: str | os.PathLike[str]) -> HistoryFacts:
         LabelAuditError: there is no history, or its manifest or samples table cannot be read.
     """
     folder = open_folder(path)
-    run = StoredRun(folder)
+    run = open_run(folder)
     splits: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
     for split in run.splits:
@@ -88,7 +102,7 @@ def check_history(path: str | os.PathLike[str]) -> HistoryFacts:
         epochs = run.epochs(split)
         for epoch in epochs:
             try:
-                partly += len(run.open_epoch(split, epoch)) < n
+                partly += run.n_rows(split, epoch) < n
             except LabelAuditError as problem:
                 problems.append(str(problem))
         splits[split] = {
@@ -99,6 +113,7 @@ def check_history(path: str | os.PathLike[str]) -> HistoryFacts:
             "last_epoch": epochs[-1],
             "partly_seen": partly,
         }
+    embeddings = {split: _embeddings(run, split, problems) for split in run.splits if run.embedding_files(split)}
     files = [name for split in run.splits for name in run.files(split)]
     on_disk = sum(len(layout.list_files(folder, layout.epochs_folder(split))) for split in run.splits)
     return HistoryFacts(
@@ -114,4 +129,17 @@ def check_history(path: str | os.PathLike[str]) -> HistoryFacts:
         superseded=on_disk - len(files),
         problems=problems,
         joinable=len(files) - sum(len(run.epochs(split)) for split in run.splits),
+        embeddings=embeddings,
+        named_runs=History([run]).runs.list(),
     )
+
+
+def _embeddings(run: StoredRun, split: str, problems: list[str]) -> dict[str, Any]:
+    """Read all embeddings of a split, and say what is there."""
+    by_epoch, shape = run.embedding_files(split), (0, 0)
+    for epoch in sorted(by_epoch):
+        try:
+            shape = embedding_files.read(run.folder, split, by_epoch[epoch])[1].shape
+        except LabelAuditError as problem:
+            problems.append(str(problem))
+    return {"epochs": sorted(by_epoch), "samples": shape[0], "features": shape[1]}

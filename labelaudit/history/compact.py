@@ -12,19 +12,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import arrow_file, layout
 from labelaudit.history.folder import Folder, open_folder
 from labelaudit.history.layout import EpochFile
-from labelaudit.history.part import EpochPart
-from labelaudit.history.rows import FinishedEpoch
-from labelaudit.history.runs import StoredRun
-from labelaudit.history.samples import Samples
-
-Array = npt.NDArray[Any]
+from labelaudit.history.runs import StoredRun, open_run
 
 
 @dataclass(frozen=True)
@@ -77,7 +69,7 @@ def compact(
             history is not finished.
     """
     folder = open_folder(path)
-    run = StoredRun(folder)
+    run = open_run(folder)
     if not run.manifest.finished and not unfinished:
         raise LabelAuditError(
             f"{run.url} is not finished: a writer may still be at work there. If none is, pass --unfinished "
@@ -95,7 +87,7 @@ def compact(
                 if progress is not None:
                     progress(files[0].name)
         _join_samples(run, split)
-    after = _counted(StoredRun(folder))
+    after = _counted(open_run(folder))
     return Compacted(run.url, joined, len(before), len(after), sizes, sum(folder.size(name) for name in after))
 
 
@@ -115,8 +107,7 @@ def _samples_files(folder: Folder, split: str) -> list[str]:
 def _join_epoch(run: StoredRun, split: str, files: list[EpochFile]) -> None:
     sub = layout.epochs_folder(split)
     headers = [arrow_file.header(run.folder.read(f"{sub}/{file.name}")) for file in files]
-    table = run.samples(split)
-    joined = _finished(run.open_epoch(split, files[0].epoch), table, sum(header["presented"] for header in headers))
+    joined = run.epoch_rows(split, files[0].epoch, sum(header["presented"] for header in headers))
     facts = headers[0] | {
         "writer": files[0].writer,
         "rows": len(joined.samples),
@@ -125,16 +116,6 @@ def _join_epoch(run: StoredRun, split: str, files: list[EpochFile]) -> None:
     }
     data = arrow_file.encode(joined.arrow_columns(), facts, compress=not joined.dense)
     _replace(run.folder, [f"{sub}/{file.name}" for file in files], data)
-
-
-def _finished(part: EpochPart, table: Samples, presented: int) -> FinishedEpoch:
-    rows = np.arange(len(part)) if part.rows is None else part.rows
-    order = np.argsort(table.keys[rows], kind="stable")
-    columns = {
-        name: np.stack([of_class[order] for of_class in column]) if name == "scores" else column[order]
-        for name, column in part.columns.items()
-    }
-    return FinishedEpoch(table.take(rows[order]), columns, presented, order)
 
 
 def _join_samples(run: StoredRun, split: str) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import mmap
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,11 +27,21 @@ class Folder(Protocol):
     def read(self, name: str) -> memoryview:
         """All bytes of one file."""
 
-    def write(self, name: str, data: bytes | bytearray) -> None:
+    def write(self, name: str, data: bytes | bytearray | mmap.mmap) -> None:
         """Put a file in place in one step: a reader sees the old file, or the whole new one."""
+
+    def create(self, name: str, data: bytes | bytearray | mmap.mmap) -> None:
+        """Put a new file in place in one step; FileExistsError when there is one.
+
+        Of several processes that create one name, one succeeds in a local folder; in an object store the last one may
+        replace an earlier one's.
+        """
 
     def remove(self, name: str) -> None:
         """Delete one file; no error when it is not there."""
+
+    def remove_folder(self, sub: str) -> None:
+        """Delete a folder if it is empty."""
 
     def size(self, name: str) -> int:
         """Size of one file in bytes."""
@@ -73,7 +84,13 @@ class _LocalFolder:
         with path.open("rb") as file:
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
-    def write(self, name: str, data: bytes | bytearray) -> None:
+    def write(self, name: str, data: bytes | bytearray | mmap.mmap) -> None:
+        self._put(name, data, lambda unfinished, path: unfinished.replace(path))
+
+    def create(self, name: str, data: bytes | bytearray | mmap.mmap) -> None:
+        self._put(name, data, _link)
+
+    def _put(self, name: str, data: bytes | bytearray | mmap.mmap, place: Callable[[Path, Path], object]) -> None:
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
@@ -82,7 +99,7 @@ class _LocalFolder:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            unfinished.replace(path)
+            place(unfinished, path)
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
@@ -91,8 +108,25 @@ class _LocalFolder:
     def remove(self, name: str) -> None:
         (self.path / name).unlink(missing_ok=True)
 
+    def remove_folder(self, sub: str) -> None:
+        with contextlib.suppress(OSError):  # not empty, or not there
+            (self.path / sub).rmdir()
+
     def size(self, name: str) -> int:
         return (self.path / name).stat().st_size
+
+
+def _link(unfinished: Path, path: Path) -> None:
+    """Give a file its name unless the name is taken."""
+    try:
+        path.hardlink_to(unfinished)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links: what is there is seen, a process at the same moment is not
+        if path.exists():
+            raise FileExistsError(str(path)) from None
+        unfinished.replace(path)
+    unfinished.unlink(missing_ok=True)
 
 
 def _sync_directory(path: Path) -> None:
@@ -153,14 +187,24 @@ class _RemoteFolder:
     def read(self, name: str) -> memoryview:
         return memoryview(self._fs.cat_file(self._full(name)))
 
-    def write(self, name: str, data: bytes | bytearray) -> None:
+    def write(self, name: str, data: bytes | bytearray | mmap.mmap) -> None:
         full = self._full(name)
         self._fs.makedirs(full.rsplit("/", 1)[0], exist_ok=True)
         self._fs.pipe_file(full, bytes(data))
 
+    def create(self, name: str, data: bytes | bytearray | mmap.mmap) -> None:
+        self._fs.invalidate_cache()
+        if self._fs.exists(self._full(name)):
+            raise FileExistsError(self._full(name))
+        self.write(name, data)
+
     def remove(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             self._fs.rm_file(self._full(name))
+
+    def remove_folder(self, sub: str) -> None:
+        with contextlib.suppress(OSError):  # an object store has no folders
+            self._fs.rmdir(self._full(sub))
 
     def size(self, name: str) -> int:
         return int(self._fs.size(self._full(name)))

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.blocks import Block, iterate_blocks
+from labelaudit.history.embedded import Embedded
 from labelaudit.history.part import EpochPart
 from labelaudit.history.runs import AlignedRun, HeldOutRun, Run
 from labelaudit.history.samples import Samples
@@ -19,10 +20,12 @@ from labelaudit.history.samples import Samples
 if TYPE_CHECKING:
     import pandas as pd
 
+    from labelaudit.named_runs import NamedRuns
+
 Array = npt.NDArray[Any]
 
 
-class History:
+class History(Embedded):
     """What a model said of every sample in every epoch. Made by `open_history` or `history_from_arrays`.
 
     Attributes:
@@ -48,6 +51,13 @@ class History:
         )
 
     @property
+    def runs(self) -> NamedRuns:
+        """Audits, visualizations and indexes kept with this history: list, info, load, rename, delete, view, save."""
+        from labelaudit.named_runs import NamedRuns
+
+        return NamedRuns(self)
+
+    @property
     def path(self) -> str:
         """Where it lies; several runs are joined by a comma."""
         return ", ".join(run.url for run in self.trained)
@@ -61,6 +71,11 @@ class History:
     def held_out(self) -> str | None:
         """Under which name the runs recorded what they left out of training; None: that is not read."""
         return next((run.held_out for run in self.runs_read if isinstance(run, HeldOutRun)), None)
+
+    @property
+    def task(self) -> str:
+        """What the model did: "classification" or "detection"."""
+        return self.runs_read[0].manifest.task
 
     @property
     def splits(self) -> tuple[str, ...]:

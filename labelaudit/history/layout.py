@@ -45,6 +45,11 @@ def parts_folder(split: str) -> str:
     return f"parts/{split}"
 
 
+def embeddings_folder(split: str) -> str:
+    """Where a split's embeddings lie, below the history's folder."""
+    return f"embeddings/{split}"
+
+
 def list_files(folder: Folder, sub: str) -> list[EpochFile]:
     """Return the finished files in ``sub``; temporary and foreign ones are passed over."""
     found = (_PATTERN.fullmatch(name) for name in folder.names(sub))
@@ -71,10 +76,10 @@ def current_files(files: list[EpochFile]) -> dict[int, list[EpochFile]]:
 
 
 def data_files(folder: Folder) -> list[str]:
-    """Return the names of all epoch and samples files, below the folder."""
+    """Return the names of all epoch, samples and embedding files, below the folder."""
     return [
         f"{room}/{split}/{file.name}"
-        for room in ("epochs", "samples")
+        for room in ("epochs", "samples", "embeddings")
         for split in folder.folders(room)
         for file in list_files(folder, f"{room}/{split}")
     ]

@@ -12,7 +12,7 @@ from labelaudit.history.folder import Folder
 
 NAME = "manifest.json"
 FORMAT = "labelaudit history"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # read; what is not about classification is written as 2, which labelaudit 0.1 refuses
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,10 @@ class Manifest:
     """What holds for the whole history.
 
     Attributes:
-        task: "classification".
-        n_classes: number of classes the model scores.
+        task: "classification" or "detection".
+        n_classes: number of classes the model scores; 0 where a detector's are not known.
         class_names: one name per class, or None.
-        keep: "scores" (whole score vectors) or "summary" (four columns).
+        keep: "scores" (whole score vectors), "summary" (four columns) or "detections".
         precision: "half" or "single", of the stored numbers.
         scores_are: what the model gave, "logits" or "probabilities". Logits are what is stored.
         keys: "position" (in the dataset) or "id" (the user's own ids, from the batches).
@@ -31,6 +31,7 @@ class Manifest:
         every_n_epochs: how often an epoch is recorded.
         created: UTC time, ISO 8601.
         finished: whether the training that wrote it came to its end.
+        class_labels: what the user calls class 0, 1, ...; None: the same numbers.
     """
 
     task: str
@@ -44,10 +45,12 @@ class Manifest:
     every_n_epochs: int = 1
     created: str = ""
     finished: bool = False
+    class_labels: list[int] | None = None
 
     def write(self, folder: Folder) -> None:
         """Put the manifest in place in one step."""
-        facts = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
+        version = 1 if self.task == "classification" else FORMAT_VERSION
+        facts = {"format": FORMAT, "format_version": version, **asdict(self)}
         folder.write(NAME, json.dumps(facts | {"checksum": _checksum(facts)}, indent=1).encode())
 
     def with_(self, **changes: Any) -> Manifest:

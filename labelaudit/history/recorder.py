@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import encode, manifest, rows, samples
+from labelaudit.history.embedding_writer import LAST, EmbeddingWriter, EpochChoice, checked_choice
 from labelaudit.history.epoch_writer import EpochWriter
 from labelaudit.history.samples import Samples
 
@@ -47,6 +48,9 @@ class Recorder(EpochWriter):
         segment: number of this start, the same for all writers; None: the next free one.
         ignore_label: rows with this label are not recorded.
         nan: "raise" refuses rows with NaN scores, "keep" writes them as they are (an audit then says so).
+        embedding_epochs: of which epochs `record_embeddings` keeps the vectors: "last", n (epochs 0, n, 2n, ...) or a
+            list of epochs.
+        n_writers: how many parallel writers there are; an epoch of embeddings counts when it has the files of all.
 
     Raises:
         LabelAuditError: an option is unknown, or the folder holds something that may not be replaced.
@@ -84,7 +88,10 @@ class Recorder(EpochWriter):
         segment: int | None = None,
         ignore_label: int | None = None,
         nan: str = "raise",
+        embedding_epochs: EpochChoice = LAST,
+        n_writers: int = 1,
     ) -> None:
+        checked_choice(embedding_epochs)
         rows.one_of("keep", keep, ("auto", "summary", "scores"))
         rows.one_of("scores_are", scores_are, ("auto", "logits", "probabilities"))
         rows.one_of("task", task, (TASK,))
@@ -107,6 +114,7 @@ class Recorder(EpochWriter):
             writer=writer,
             segment=segment,
         )
+        self._embeddings = EmbeddingWriter(self._folder, embedding_epochs, self.segment, writer, n_writers)
 
     def record(self, ids: Any, scores: Any, labels: Any, *, split: str = "train") -> None:
         """Take a batch of predictions. A sample that comes twice in an epoch counts as it came last.
@@ -128,6 +136,57 @@ class Recorder(EpochWriter):
         logits = encode.as_logits(scores_, facts.scores_are)
         self._check_rows(ids_, logits, labels_, facts, split)
         self._open.setdefault(split, rows.OpenEpoch()).add(ids_, labels_, logits, facts)
+
+    def record_embeddings(self, ids: Any, vectors: Any, *, split: str = "train") -> None:
+        """Take a batch's feature vectors, beside its scores. Of a sample that comes twice in an epoch the last counts.
+
+        Kept in half precision, with the epochs that ``embedding_epochs`` names; `History.embeddings` gives them back.
+
+        Args:
+            ids: (n,) as in `record`.
+            vectors: (n, d) numbers.
+            split: "train", "val", ...
+
+        Raises:
+            LabelAuditError: lengths differ, or d is not what it was in the epoch's batches before.
+        """
+        self._embeddings.record(ids, vectors, split, self._lengths.get(split))
+
+    def end_epoch(self, epoch: int | None = None, *, split: str = "train", whole: bool = True) -> int:
+        """Write the epoch's file, and that of its embeddings; see `EpochWriter.end_epoch`."""
+        number = self.next_epoch if epoch is None else epoch
+        if split not in self._open:
+            self._embeddings.refuse_alone(split)
+        self._embeddings.write(number, split, whole=whole)  # first: a file without its epoch does not count
+        super().end_epoch(epoch, split=split, whole=whole)
+        self._embeddings.thin_out(split)
+        if self._n_parts and whole:
+            self._embeddings.remove_parts(split, up_to=number)
+        return number
+
+    def discard_epoch(self, *, split: str = "train") -> None:
+        """Forget the rows of an epoch that will not be finished."""
+        super().discard_epoch(split=split)
+        self._embeddings.discard(split)
+
+    def save_part(self, epoch: int | None = None, *, split: str = "train") -> str | None:
+        """Keep the rows of the open epoch, with their embeddings; see `EpochWriter.save_part`."""
+        name = super().save_part(epoch, split=split)
+        if name is not None:
+            self._embeddings.save_part(name, split)
+        return name
+
+    def load_part(self, name: str, *, split: str = "train") -> bool:
+        """Go on with the rows that `save_part` kept; see `EpochWriter.load_part`."""
+        there = super().load_part(name, split=split)
+        if there:
+            self._embeddings.load_part(name, split)
+        return there
+
+    def close(self, *, finished: bool = True) -> None:
+        """End the recording; see `EpochWriter.close`."""
+        super().close(finished=finished)
+        self._embeddings.close()
 
     def _facts(self, scores: Array, ids: Array) -> manifest.Manifest:
         """Return the manifest, made from the first rows where there is none yet."""

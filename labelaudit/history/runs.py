@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from labelaudit.errors import LabelAuditError
-from labelaudit.history import arrow_file, layout, samples
+from labelaudit.history import arrow_file, embedding_files, layout, samples
+from labelaudit.history.epoch_rows import EpochRows
 from labelaudit.history.folder import Folder
 from labelaudit.history.manifest import NAME as MANIFEST
 from labelaudit.history.manifest import Manifest, read_manifest
 from labelaudit.history.part import EpochPart, part_of_tables
+from labelaudit.history.rows import FinishedEpoch
 from labelaudit.history.samples import Samples
 
 Array = npt.NDArray[Any]
 IN_MEMORY = "(in memory)"
+ROOM_OF_TASK = {"detection": "labelaudit.detection.store.history"}  # has the task's RUN and HISTORY
 
 
 class Run(Protocol):
@@ -79,8 +84,13 @@ class StoredRun:
         """Return an epoch's files that count, in the writers' order."""
         return self._files[split][epoch]
 
-    def open_epoch(self, split: str, epoch: int) -> EpochPart:
-        """Read and check an epoch's files."""
+    def embedding_files(self, split: str) -> dict[int, list[layout.EpochFile]]:
+        """Return the files of recorded embeddings by epoch, those that count."""
+        recorded = [file for files in self._files.get(split, {}).values() for file in files]
+        return embedding_files.counted_files(self.folder, split, recorded)
+
+    def tables(self, split: str, epoch: int) -> list[pa.Table]:
+        """Read and check an epoch's files, one table per writer."""
         tables = []
         for file in self._files[split][epoch]:
             name = f"{layout.epochs_folder(split)}/{file.name}"
@@ -93,13 +103,53 @@ class StoredRun:
                     "Give the file its name back"
                 )
             tables.append(table)
+        return tables
+
+    def open_epoch(self, split: str, epoch: int) -> EpochPart:
+        """Return an epoch's predictions."""
         keys = self.samples(split).keys
-        part = part_of_tables(tables, keys, self.manifest.n_classes)
+        part = part_of_tables(self.tables(split, epoch), keys, self.manifest.n_classes)
         if (len(part) if part.rows is None else int(part.rows[-1]) + 1) > len(keys):
-            raise LabelAuditError(
-                f"{self.url}: epoch {epoch} holds samples that samples/{split} does not name; a file is missing there"
-            )
+            raise self._unnamed(split, epoch)
         return part
+
+    def epoch_rows(self, split: str, epoch: int, presented: int) -> EpochRows:
+        """Return an epoch's rows as they would be written to one file."""
+        part, table = self.open_epoch(split, epoch), self.samples(split)
+        rows = np.arange(len(part)) if part.rows is None else part.rows
+        order = np.argsort(table.keys[rows], kind="stable")
+        columns = {
+            name: np.stack([of_class[order] for of_class in column]) if name == "scores" else column[order]
+            for name, column in part.columns.items()
+        }
+        return FinishedEpoch(table.take(rows[order]), columns, presented, order)
+
+    def n_rows(self, split: str, epoch: int) -> int:
+        """Return how many samples an epoch saw, once its files are found to be whole."""
+        return len(self.open_epoch(split, epoch))
+
+    def _unnamed(self, split: str, epoch: int) -> LabelAuditError:
+        return LabelAuditError(
+            f"{self.url}: epoch {epoch} holds samples that samples/{split} does not name; a file is missing there"
+        )
+
+
+def open_run(folder: Folder) -> StoredRun:
+    """Return the run in a folder, of whatever task it is.
+
+    Raises:
+        LabelAuditError: the folder holds no history, no finished epoch, or one that cannot be read.
+    """
+    run = StoredRun(folder)
+    if run.manifest.task == "classification":
+        return run
+    if run.manifest.task in ROOM_OF_TASK:
+        of_task: type[StoredRun] = import_module(ROOM_OF_TASK[run.manifest.task]).RUN
+        return of_task(folder)
+    raise LabelAuditError(
+        f"{run.url} is a history of {run.manifest.task}, which this labelaudit does not read. "
+        "Type: pip install --upgrade labelaudit"
+    )
 
 
 def _what_is_there(folder: Folder) -> str:

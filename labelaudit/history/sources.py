@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from labelaudit.history.foreign import is_foreign, open_foreign
 from labelaudit.history.history import History
 from labelaudit.history.manifest import Manifest
 from labelaudit.history.rows import integer_labels, one_of, unique_ids, unique_names
-from labelaudit.history.runs import HeldOutRun, MemoryRun, Run, StoredRun
+from labelaudit.history.runs import ROOM_OF_TASK, HeldOutRun, MemoryRun, Run, StoredRun, open_run
 from labelaudit.history.samples import Samples, true_labels_of
 
 PathLike = str | os.PathLike[str]
@@ -49,18 +50,27 @@ def open_history(path: PathLike | Sequence[PathLike], *, held_out: str | None = 
         elif "://" not in os.fspath(one) and is_foreign(Path(one)):
             runs += open_foreign(Path(one)).runs_read
         else:
-            run = StoredRun(open_folder(one))
+            run = open_run(open_folder(one))
             if not run.splits:
                 raise LabelAuditError(f"{run.url} holds no finished epoch yet; let training go on, or run it again")
             runs.append(run)
+    tasks = {run.manifest.task for run in runs}
+    if len(tasks) > 1:
+        raise LabelAuditError(f"these runs are of several tasks, {' and '.join(sorted(tasks))}: audit them apart")
+    if tasks != {"classification"}:
+        if held_out is not None:
+            raise LabelAuditError(f"held_out= is about classification, and these runs are of {tasks.pop()}")
+        of_task: type[History] = import_module(ROOM_OF_TASK[tasks.pop()]).HISTORY
+        return of_task(runs)
     if held_out is not None:
         runs += _held_out_runs(runs, held_out)
     return History(runs)
 
 
 def _held_out_runs(runs: Sequence[Run], split: str) -> list[Run]:
-    found: list[Run] = [HeldOutRun(run, split) for run in runs if isinstance(run, StoredRun) and split in run.splits]
-    if not found or split == "train":
+    named = [run for run in runs if isinstance(run, StoredRun) and split in run.splits and split != "train"]
+    found: list[Run] = [HeldOutRun(run, split) for run in named]
+    if not found:
         names = sorted({name for run in runs for name in run.splits})
         raise LabelAuditError(f"no run holds predictions under held_out={split!r}; recorded splits: {', '.join(names)}")
     return found

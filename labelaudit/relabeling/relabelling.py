@@ -75,6 +75,9 @@ def relabel(
         [0, 1, 0]
     """
     one_of("how", how, ("copy", "link"))
+    for one in (corrections, audit):
+        if isinstance(one, Audit):
+            one.refuse_boxes("relabel()", "labelaudit.correct_boxes writes annotations")
     changes = changes_from(corrections, min_confidence=min_confidence, class_names=class_names, audit=audit)
     if not isinstance(target, (str, os.PathLike)):
         return _array(target, changes, sample_ids)

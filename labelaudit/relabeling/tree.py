@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,10 +21,23 @@ def files_of(root: Path) -> list[str]:
     """Return the files of all class folders relative to the root, classes and files sorted (ImageFolder's order)."""
     found: list[str] = []
     for folder in sorted(entry.name for entry in os.scandir(root) if entry.is_dir()):
-        for place, below, names in sorted(os.walk(root / folder, followlinks=True)):
-            below.sort()
+        for place, names in sorted(_walk(str(root / folder), ())):
             found += [(Path(place) / name).relative_to(root).as_posix() for name in sorted(names)]
     return found
+
+
+def _walk(place: str, above: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
+    """Yield (folder, files in it), through symbolic links, but not through one that leads back to where it lies."""
+    real = os.path.realpath(place)
+    if real in above:
+        return
+    names = []
+    for entry in os.scandir(place):
+        if entry.is_dir():
+            yield from _walk(entry.path, (*above, real))
+        else:
+            names.append(entry.name)
+    yield place, names
 
 
 def plan(root: Path, changes: Changes) -> Moves:

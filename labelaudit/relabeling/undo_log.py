@@ -104,11 +104,15 @@ def sync_folder(path: Path) -> None:
             os.close(handle)
 
 
-def replace_file(path: Path, data: bytes, log: UndoLog) -> None:
-    """Replace a file's content in one step, after the old content went into the log."""
+def replace_file(path: Path, data: bytes, log: UndoLog, name: str = "") -> None:
+    """Replace a file's content in one step, after the old content went into the log.
+
+    ``name`` is the file's path below the log's target, where that is a folder.
+    """
     old = path.read_bytes()
     packed = base64.b64encode(zlib.compress(old, 6)).decode()
-    log.write({"op": "replace", "old_sha256": digest(old), "new_sha256": digest(data), "old": packed})
+    record = {"op": "replace", "old_sha256": digest(old), "new_sha256": digest(data), "old": packed}
+    log.write({**record, "file": name} if name else record)
     _put(path, data)
 
 
@@ -165,7 +169,8 @@ def undo_relabel(log: str | os.PathLike[str]) -> int:
             if (target / record["folder"]).is_dir() and not any((target / record["folder"]).iterdir()):
                 (target / record["folder"]).rmdir()
             continue
-        restored = _restore(target, record) if record["op"] == "replace" else _move_back(target, record)
+        replaced = record["op"] == "replace"
+        restored = _restore(target / record.get("file", ""), record) if replaced else _move_back(target, record)
         if isinstance(restored, str):
             refused.append(restored)
         else:

@@ -14,6 +14,7 @@ from labelaudit.report import charts
 from labelaudit.report.answer import answer_of
 from labelaudit.report.curves import Curves, curves_of
 from labelaudit.report.cuts import cut_table
+from labelaudit.report.embedding_map import chosen_visualization, embedding_map
 from labelaudit.report.media import Media
 from labelaudit.report.others import others_of
 from labelaudit.report.records import rounded, sample_records, worst_first
@@ -23,6 +24,7 @@ from labelaudit.report.thumbnails import MAX_BYTES, SIDE, Thumbnails, make_thumb
 
 if TYPE_CHECKING:
     from labelaudit.auditing.result import Audit
+    from labelaudit.embedding import Visualization
     from labelaudit.history import History
 
 SCRIPTS = (
@@ -30,6 +32,8 @@ SCRIPTS = (
     "charts.js",
     "cut.js",
     "data_map.js",
+    "colours.js",
+    "embedding_map.js",
     "matrix.js",
     "filters.js",
     "others.js",
@@ -71,12 +75,25 @@ def make_report(
     texts: Any = None,
     rows: Any = None,
     history: History | str | os.PathLike[str] | None = None,
+    visualization: Visualization | str | bool | None = None,
     title: str = "Label audit",
     max_cards: int = MAX_CARDS,
     thumbnail_size: int = SIDE,
     max_image_bytes: int = MAX_BYTES,
 ) -> Report:
     """Make the report of an audit; `Audit.to_html` says what the arguments are."""
+    if audit.objects is not None:
+        from labelaudit.detection.findings.report import make_detection_report
+
+        return make_detection_report(
+            audit,
+            images=images,
+            history=history,
+            title=title,
+            max_cards=max_cards,
+            thumbnail_size=max(thumbnail_size, 240),
+            max_image_bytes=max_image_bytes,
+        )
     if max_cards < 1:
         raise LabelAuditError(f"max_cards={max_cards} shows nothing; expected 1 or more")
     if not 8 <= thumbnail_size <= 1024:
@@ -90,8 +107,10 @@ def make_report(
         suggested = audit.codes("suggested_label")[positions]
         curves = curves_of(found, positions, suggested, flagged, split=audit.info.get("split"))
     thumbnails = make_thumbnails(media, positions, side=thumbnail_size, max_bytes=max_image_bytes)
+    picture, note = chosen_visualization(audit, visualization, found)
     data = _data(audit, positions, media, thumbnails, curves)
-    notes = _notes(audit, positions, thumbnails, curves)
+    data["embedding"] = None if picture is None else embedding_map(audit, picture, positions)
+    notes = _notes(audit, positions, thumbnails, curves) + [note] * bool(note)
     html = _rendered(audit, data, title, notes)
     return Report(html.encode("utf-8", "xmlcharrefreplace").decode(), len(positions), notes)
 
@@ -154,6 +173,7 @@ def _rendered(audit: Audit, data: dict[str, Any], title: str, notes: list[str]) 
         n_cards=len(data["cards"]),
         has_images=any(card["image"] for card in data["cards"]),
         learning=data["learning"],
+        embedding=data["embedding"],
         script=script,
         style=style,
         payload=payload,

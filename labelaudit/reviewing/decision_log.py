@@ -14,7 +14,7 @@ from labelaudit.auditing.result import Audit
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.rows import one_of
 from labelaudit.relabeling.undo_log import checked_line, read_lines, sync_folder
-from labelaudit.reviewing.decisions import ACTIONS, FORMAT, FORMAT_VERSION, Words, check_header
+from labelaudit.reviewing.decisions import ACTIONS, FORMAT, FORMAT_VERSION, LABELLED, Words, check_header
 
 
 class DecisionLog:
@@ -76,10 +76,10 @@ class DecisionLog:
             reviewer: who decides.
             samples: (id, given label) of each.
             action: one of `ACTIONS`.
-            label: the new label, for "relabel".
+            label: the new label, for "relabel" and "add".
         """
         one_of("action", action, ACTIONS)
-        if (action == "relabel") != (label is not None):
+        if (action in LABELLED) != (label is not None):
             raise LabelAuditError(f"action {action!r} with label {label!r}; 'relabel' needs a label, others have none")
         time = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         record = {

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 FORMAT = "labelaudit review"
 FORMAT_VERSION = 1
-ACTIONS = ("relabel", "keep", "remove", "unsure")
+ACTIONS = ("relabel", "keep", "remove", "unsure", "move", "add")  # the last two of boxes
+LABELLED = ("relabel", "add")
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Decision:
     Attributes:
         sample: the sample's id.
         given: the label it was audited with; the decision holds for no other.
-        action: "relabel", "keep", "remove" (in no class) or "unsure".
-        label: the new label, for "relabel".
+        action: "relabel", "keep", "remove" (in no class) or "unsure"; of boxes also "move" and "add".
+        label: the new label, for "relabel" and "add".
         reviewer: who decided.
         time: UTC, ISO 8601.
         step: number of the keystroke; look-alikes decided at once share it, and are undone together.
@@ -98,7 +99,8 @@ def load_decisions(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str
 
     Returns:
         One row per sample, index sample_id: given_label; action: "relabel", "keep", "remove", "unsure" (no reviewer
-        was sure) or "disputed" (two sure reviewers differ); label, the new one for "relabel", else missing; reviewers,
+        was sure) or "disputed" (two sure reviewers differ), of boxes also "move" (to the suggested place) and "add" (a
+        missing object); label, the new one for "relabel" and "add", else missing; reviewers,
         joined by commas; n_reviewers; time of the last decision (UTC); fingerprint of the audited labels.
         ``attrs["class_names"]`` has the names of the classes.
 

@@ -136,16 +136,33 @@ def open_review(
     """Open a review and begin to serve it; the arguments are those of `review`."""
     audit = open_audit(source)
     place = decisions_place(source, decisions)
-    media = Media(audit.samples.index.to_numpy(), images, texts, rows)
-    found = history_of(audit, history)
-    log = DecisionLog(place, audit)
+    log = _log(audit, place)
     try:
-        session = ReviewSession(audit, log, media, found)
+        session = _session(audit, log, images, texts, rows, history)
         server = ReviewServer(session, port, _user() if reviewer is None else reviewer, embedded=embedded)
     except BaseException:
         log.close()
         raise
     return Review(server, log, height)
+
+
+def _log(audit: Audit, place: Path) -> DecisionLog:
+    if audit.objects is None:
+        return DecisionLog(place, audit)
+    from labelaudit.detection.findings.issues import issues_of
+
+    return DecisionLog(place, issues_of(audit).audit)
+
+
+def _session(audit: Audit, log: DecisionLog, images: Any, texts: Any, rows: Any, history: Any) -> ReviewSession:
+    if audit.objects is not None:
+        if texts is not None or rows is not None:
+            raise LabelAuditError("a review of boxes shows pictures; leave texts= and rows= (--rows) out")
+        from labelaudit.detection.findings.review import BoxReview
+
+        return BoxReview(audit, log, images, history)
+    media = Media(audit.samples.index.to_numpy(), images, texts, rows)
+    return ReviewSession(audit, log, media, history_of(audit, history))
 
 
 def decisions_place(source: Any, decisions: str | os.PathLike[str] | None) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from labelaudit.report.static_files import bundled, json_for_script, source_hash, styles
 
 SCRIPTS = ("card.js", "review_actions.js", "review.js")
-STYLES = ("theme.css", "card.css", "review.css")
+STYLES = ("theme.css", "card.css", "boxes.css", "review.css")
 NOTEBOOK_HOSTS = "'self' http://localhost:* http://127.0.0.1:* https://localhost:* vscode-webview:"
 
 

@@ -38,12 +38,15 @@ class ReviewSession:
         log: where decisions go.
         media: images, texts and rows of the samples.
         history: for the curves over the epochs; None shows none.
+        order: (n,) positions of the samples in the table, rank 0 first; default: the lowest label_quality first.
     """
 
-    def __init__(self, audit: Audit, log: DecisionLog, media: Media, history: History | None = None) -> None:
+    def __init__(
+        self, audit: Audit, log: DecisionLog, media: Media, history: History | None = None, order: Array | None = None
+    ) -> None:
         self.log, self._audit, self._media, self._history = log, audit, media, history
         self._lock = threading.RLock()
-        self._order = worst_first(audit)
+        self._order = worst_first(audit) if order is None else order
         table = audit.samples.iloc[self._order]
         self._ids: list[Any] = table.index.tolist()
         self._rank = {sample: rank for rank, sample in enumerate(self._ids)}
@@ -91,10 +94,7 @@ class ReviewSession:
             label: number of the class, for "choose".
         """
         with self._lock:
-            name = _name(reviewer)
-            if not ranks or len(set(ranks)) < len(ranks) or any(not 0 <= rank < len(self._ids) for rank in ranks):
-                raise LabelAuditError("expected ranks of samples, each once")
-            samples = [(self._ids[rank], self._given[rank]) for rank in ranks]
+            name, samples = _name(reviewer), self._chosen(ranks)
             if action == "accept":
                 suggested = {self._suggested[rank] for rank in ranks}
                 if len(suggested) != 1 or is_missing(next(iter(suggested))):
@@ -112,6 +112,16 @@ class ReviewSession:
                     raise LabelAuditError("some of these samples have that label already")
             else:
                 self.log.decide(name, samples, action)
+
+    def _chosen(self, ranks: Sequence[int]) -> list[tuple[Any, Any]]:
+        """Return (id, given label) of samples."""
+        if not ranks or len(set(ranks)) < len(ranks) or any(not 0 <= rank < len(self._ids) for rank in ranks):
+            raise LabelAuditError("expected ranks of samples, each once")
+        return [(self._ids[rank], self._given[rank]) for rank in ranks]
+
+    def _write(self, reviewer: str, samples: Sequence[tuple[Any, Any]], action: str, label: Any = None) -> None:
+        with self._lock:
+            self.log.decide(_name(reviewer), samples, action, label)
 
     def decide_by_id(self, sample: Any, action: str, label: Any, reviewer: str) -> None:
         """Write a decision on the sample with an id; action is "relabel", "keep", "remove" or "unsure"."""
@@ -200,7 +210,7 @@ class ReviewSession:
         wrong = np.full(len(self._ids), -1, np.int8)
         for sample, words in self._words().items():
             action = verdict(words)[0]
-            if action in ("relabel", "remove", "keep"):
+            if action not in ("unsure", "disputed"):
                 wrong[self._rank[sample]] = action != "keep"
         return estimate(wrong, self._n_flagged, self._audit.summary["estimated_errors"])
 

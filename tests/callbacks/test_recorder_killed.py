@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from spy import N, Spy, loader, trainer
+from spy import N, Spy, features_and_labels, loader, trainer
 
 from labelaudit import LabelAuditError, open_history
 from labelaudit.callbacks import PredictionRecorder
@@ -41,7 +42,7 @@ for _ in sys.stdin:
     child = os.fork()
     if not child:
         torch.set_num_threads(1)
-        recorder = PredictionRecorder({path!r}, splits=("train", "val"))
+        recorder = PredictionRecorder({path!r}, splits=("train", "val"), embeddings="auto")
         options = {{"max_epochs": 100000, "num_sanity_val_steps": 0}}
         trainer(recorder, Say(), **options).fit(
             SpyWithVal(), loader(), loader(shuffle=False), ckpt_path=checkpoint if os.path.exists(checkpoint) else None
@@ -86,6 +87,8 @@ def kill(path: str, times: int) -> None:
                 assert history.epoch(epoch).num_rows == N
             for epoch in range(max(before, 0), reported + 1):
                 assert history.epoch(epoch, split="val").num_rows == N
+            vectors = history.embeddings().vectors  # of the last epoch, or of the one before while it is written
+            np.testing.assert_allclose(vectors, features_and_labels()[0][:, 1:], rtol=1e-3)
         run.stdin.close()
     assert reported >= times // 4, "too few epochs between the kills to show anything"
 

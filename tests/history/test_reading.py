@@ -161,9 +161,9 @@ def test_a_renamed_epoch_file_is_found(run: Path) -> None:
 
 def test_a_future_format_is_refused(run: Path) -> None:
     path = run / "manifest.json"
-    facts = json.loads(path.read_text()) | {"format_version": 2}
+    facts = json.loads(path.read_text()) | {"format_version": 3}
     path.write_text(json.dumps(facts))
-    with pytest.raises(LabelAuditError, match=r"format version 2.*reads up to 1.*pip install --upgrade"):
+    with pytest.raises(LabelAuditError, match=r"format version 3.*reads up to 2.*pip install --upgrade"):
         open_history(run)
 
 

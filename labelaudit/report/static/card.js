@@ -8,7 +8,10 @@
 //   id, given, reason, region: strings. suggested: string or null. confidence: 0..1 or null.
 //   quality: 0..1, low is suspicious. statistics: [[name, value], ...] strings.
 //   image: a URL or data URI, or null. text: string or null. row: [[column, value], ...] or null.
-//   curve: {epochs: [numbers], given: [0..1 or null], suggested: [0..1 or null] or null}, or null.
+//   curve: {epochs: [numbers], given: [0..1 or null], suggested: [0..1 or null] or null}, or null; with
+//   names: [of given, of suggested] where they are no probabilities.
+//   none: what to say where nothing is suggested; or absent.
+//   scene: for a box: {width, height, given, suggested, others: [boxes]}, what image shows; a box is [x, y, w, h] or null.
 
 const SVG = "http://www.w3.org/2000/svg";
 const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g;
@@ -76,7 +79,7 @@ function course(values) {
 // The probability of the given (solid) and the suggested label (dashed) over the epochs, as a small picture.
 export function sparkline(sample, { width = 200, height = 44 } = {}) {
   const { curve } = sample;
-  const said = [`Probability over ${curve.epochs.length} points: given label ${visible(sample.given)} ${course(curve.given)}`];
+  const said = [`${curve.names ? "Score" : "Probability"} over ${curve.epochs.length} points: given label ${visible(sample.given)} ${course(curve.given)}`];
   if (curve.suggested) said.push(`suggested label ${visible(sample.suggested)} ${course(curve.suggested)}`);
   const picture = drawn("svg", {
     class: "la-spark", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": said.join("; "),
@@ -88,10 +91,36 @@ export function sparkline(sample, { width = 200, height = 44 } = {}) {
   return picture;
 }
 
+function outlined(box, kinds) {
+  if (!box) return [];
+  const [x, y, width, height] = box;
+  return kinds.map((kind) => drawn("rect", { class: `bx-box ${kind}`, x, y, width, height }));
+}
+
+// A piece of a picture with its boxes: the given one solid, the suggested one dashed.
+function scene({ scene: { width, height, given, suggested, others }, image }) {
+  const said = [given ? "given box solid" : null, suggested ? "suggested box dashed" : null].filter(Boolean).join(", ");
+  const boxes = drawn(
+    "svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": said },
+    ...others.flatMap((box) => outlined(box, image ? ["bx-other"] : ["bx-other bx-plain"])),
+    ...outlined(given, image ? ["bx-under", "bx-given"] : ["bx-given"]),
+    ...outlined(suggested, image ? ["bx-under", "bx-suggested"] : ["bx-suggested"]),
+  );
+  const picture = image
+    ? element("img", { src: image, alt: "", loading: "lazy", decoding: "async" })
+    : drawn("svg", { class: "bx-ground", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+  if (image) {
+    picture.addEventListener("load", () => picture.classList.toggle("la-pixels", picture.naturalWidth < 64));
+    picture.addEventListener("error", () => picture.replaceWith(element("span", { class: "la-empty" }, "image not readable")));
+  }
+  return element("div", { class: height > 1.2 * width ? "bx-scene bx-tall" : "bx-scene" }, picture, boxes);
+}
+
 // The sample itself: image, text and row, whichever there are.
 export function content(sample, { large = false } = {}) {
   const parts = [];
-  if (sample.image) {
+  if (sample.scene) parts.push(scene(sample));
+  else if (sample.image) {
     const image = element("img", { class: "la-image", src: sample.image, alt: "", loading: "lazy", decoding: "async" });
     image.addEventListener("load", () => image.classList.toggle("la-pixels", image.naturalWidth < 48));
     image.addEventListener("error", () => image.replaceWith(element("span", { class: "la-empty" }, "image not readable")));
@@ -112,7 +141,7 @@ export function content(sample, { large = false } = {}) {
 export function labels(sample) {
   const given = element("span", { class: "la-label la-given" }, element("span", { class: "la-key" }, "given"), " ", name(sample.given));
   if (sample.suggested === null) {
-    return element("p", { class: "la-labels" }, given, element("span", { class: "la-label la-none" }, "no likelier label"));
+    return element("p", { class: "la-labels" }, given, element("span", { class: "la-label la-none" }, sample.none ?? "no likelier label"));
   }
   const suggested = element(
     "span", { class: "la-label la-suggested" },
@@ -137,14 +166,14 @@ export function sampleCard(sample, { open = null, large = false } = {}) {
   const media = open
     ? element("button", { type: "button", class: kind, "aria-label": `Open. ${spoken(sample)}`, onclick: () => open(sample) }, ...inside)
     : element("div", { class: kind }, ...inside);
-  const body = element("div", { class: "la-body" }, labels(sample));
+  const body = element("div", { class: "la-body" }, sample.scene ? element("span", { class: "bx-kind" }, sample.region) : null, labels(sample));
   if (sample.curve) body.append(sparkline(sample, large ? { width: 480, height: 140 } : {}));
   if (sample.curve && large) {
     const { epochs } = sample.curve;
     body.append(element(
-      "p", { class: "la-legend" }, element("span", { class: "la-swatch la-swatch-given" }), "p(given) ",
+      "p", { class: "la-legend" }, element("span", { class: "la-swatch la-swatch-given" }), `${sample.curve.names?.[0] ?? "p(given)"} `,
       sample.curve.suggested ? element("span", { class: "la-swatch la-swatch-suggested" }) : null,
-      sample.curve.suggested ? "p(suggested) " : null,
+      sample.curve.suggested ? `${sample.curve.names?.[1] ?? "p(suggested)"} ` : null,
       `from 0 to 1, epochs ${epochs[0]} to ${epochs[epochs.length - 1]}`,
     ));
   }

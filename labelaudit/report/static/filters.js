@@ -9,7 +9,8 @@ export function fillOptions(select, names) {
   select.append(...sorted.map(([text, count]) => element("option", { value: text }, `${visible(text)} (${count})`)));
 }
 
-// Indices of the cards that pass. state: {n, shown, given, suggested, region, id, order, box}; card i is flagged if i < n.
+// Indices of the cards that pass. state: {n, shown, given, suggested, region, id, order, box, picked}; card i is
+// flagged if i < n.
 export function passing(cards, points, state) {
   const part = state.id.trim().toLowerCase();
   const found = [];
@@ -21,6 +22,7 @@ export function passing(cards, points, state) {
     if (state.given && card.given !== state.given) return;
     if (state.suggested && card.suggested !== state.suggested) return;
     if (state.region && card.region !== state.region) return;
+    if (state.picked && !state.picked.cards.has(i)) return;
     if (state.box) {
       const [x, y] = points[i];
       if (x < state.box.x0 || x > state.box.x1 || y < state.box.y0 || y > state.box.y1) return;
@@ -38,7 +40,7 @@ export function counted(found, others, cards, state, total) {
   const many = (number) => number.toLocaleString("en");
   const beyond = state.n > cards.length && !state.id.trim() && state.shown !== "rest"
     ? ` ${many(state.n)} samples are past the cut; cards exist for the ${many(cards.length)} worst.` : "";
-  const few = others.length ? ` ${many(others.length)} of them not among the ${many(cards.length)} most suspicious: only their labels are here.` : "";
+  const few = others.length ? ` ${many(others.length)} of them ${others.length === 1 ? "is" : "are"} not among the ${many(cards.length)} most suspicious: only ${others.length > 24 ? "the labels of the first 24" : "their labels"} are here.` : "";
   const shown = found.length + others.length;
   if (shown) return `${many(shown)} ${shown === 1 ? "sample" : "samples"}.${few}${beyond}`;
   if (state.id.trim() && cards.length < total.samples) return `No sample has this id${total.searchable ? "" : ` among the ${many(cards.length)} most suspicious`}.`;

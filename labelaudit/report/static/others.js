@@ -1,13 +1,14 @@
-// Samples without a card of their own, found by id.
+// Samples without a card of their own, found by id or picked in the embeddings.
 import { decode } from "./charts.js";
 
 const NO_CLASS = 65535;
 const STEPS = 10000;
 const MOST = 24;
 
-// Returns search(part): samples whose id contains part (lower case), the exact one first, at most MOST.
+// Returns {search(part), among(indices, state), first(indices)}: the indices of samples whose id contains part (lower
+// case), the exact one first, at most MOST; those of some indices that pass the filters; and the samples of the first MOST.
 export function otherSamples(others) {
-  if (!others) return () => [];
+  if (!others) return { search: () => [], among: () => [], first: () => [] };
   const [given, suggested, quality, confidence] = ["given", "suggested", "quality", "confidence"].map((column) => decode(others[column], Uint16Array));
   const sample = (i) => ({
     id: others.ids[i], given: others.names[given[i]],
@@ -15,7 +16,7 @@ export function otherSamples(others) {
     confidence: confidence[i] / STEPS, quality: quality[i] / STEPS,
     flagged: false, reason: "", region: "", statistics: [], image: null, text: null, row: null, curve: null,
   });
-  return (part) => {
+  function search(part) {
     if (!part) return [];
     const found = [];
     const exact = [];
@@ -24,6 +25,14 @@ export function otherSamples(others) {
       if (lower === part) exact.push(i);
       else if (found.length < MOST && lower.includes(part)) found.push(i);
     });
-    return [...exact, ...found].slice(0, MOST).map(sample);
-  };
+    return [...exact, ...found].slice(0, MOST);
+  }
+  function among(indices, state) {
+    const part = state.id.trim().toLowerCase();
+    if (state.region || state.box || (state.shown === "flagged" && !part)) return []; // known of samples with a card only
+    return indices.filter((i) => (!state.given || others.names[given[i]] === state.given)
+      && (!state.suggested || others.names[suggested[i]] === state.suggested)
+      && (!part || others.ids[i].toLowerCase().includes(part)));
+  }
+  return { search, among, first: (indices) => indices.slice(0, MOST).map(sample) };
 }

@@ -3,6 +3,7 @@ import { element, sampleCard, visible } from "./card.js";
 import { forgettingHistogram, learningCurves } from "./charts.js";
 import { movableCut } from "./cut.js";
 import { dataMap } from "./data_map.js";
+import { embeddingMap } from "./embedding_map.js";
 import { noiseMatrix } from "./matrix.js";
 import { counted, fillOptions, passing } from "./filters.js";
 import { otherSamples } from "./others.js";
@@ -19,10 +20,10 @@ const otherGrid = document.getElementById("others");
 const main = document.getElementById("samples");
 const jump = document.getElementById("jump");
 const more = document.getElementById("more");
-const state = { n: 0, shown: "flagged", given: "", suggested: "", region: "", id: "", order: "quality", box: null };
+const state = { n: 0, shown: "flagged", given: "", suggested: "", region: "", id: "", order: "quality", box: null, picked: null };
 let found = [];
 
-const searchOthers = otherSamples(data.others);
+const others = otherSamples(data.others);
 const total = { samples: data.total, searchable: Boolean(data.others) };
 const open = sampleDialog(cards);
 fillOptions(form.given, cards.map((card) => card.given));
@@ -31,6 +32,13 @@ const press = noiseMatrix(data.matrix, (given, truth) => { choosePair(given, tru
 state.n = movableCut({ ...data, moved: (n) => { state.n = n; update(); } });
 if (!state.n) form.shown.value = "all";
 const map = dataMap(data.map, points, (box) => { state.box = box; update(); reveal(); });
+const embedding = embeddingMap(data.embedding, (picked) => {
+  if (picked) form.shown.value = "all"; // what is picked is shown, flagged or not
+  else if (state.picked && state.n) form.shown.value = "flagged";
+  state.picked = picked;
+  update();
+  reveal();
+});
 if (data.learning) learningCurves(document.getElementById("learning"), data.learning);
 forgettingHistogram(document.getElementById("forgetting"), data.forgetting);
 
@@ -47,15 +55,16 @@ function addCards() {
 function update() {
   for (const field of ["shown", "given", "suggested", "region", "order", "id"]) state[field] = form.elements[field].value;
   found = passing(cards, points, state);
-  const narrow = state.given || state.suggested || state.region || state.box;
-  const others = narrow ? [] : searchOthers(state.id.trim().toLowerCase());
-  document.getElementById("count").textContent = counted(found, others, cards, state, total);
+  const narrow = state.given || state.suggested || state.region || state.box || state.picked;
+  const further = state.picked ? others.among(state.picked.others, state) : narrow ? [] : others.search(state.id.trim().toLowerCase());
+  document.getElementById("count").textContent = counted(found, further, cards, state, total);
   grid.replaceChildren();
   addCards();
-  showOthers(others);
+  showOthers(others.first(further));
   jump.hidden = !narrow;
   jump.textContent = `See the ${found.length.toLocaleString("en")} selected`;
   map.highlight(narrow || state.id ? found : []);
+  embedding.highlight(narrow || state.id ? found : []);
   press(state.given, state.suggested);
 }
 
@@ -65,9 +74,9 @@ function reveal() {
 }
 
 // Samples without a card of their own come last, or first where one has exactly the id that is searched.
-function showOthers(others) {
-  otherGrid.replaceChildren(...others.map((sample) => sampleCard(sample)));
-  if (others.length && others[0].id.toLowerCase() === state.id.trim().toLowerCase()) grid.before(otherGrid);
+function showOthers(samples) {
+  otherGrid.replaceChildren(...samples.map((sample) => sampleCard(sample)));
+  if (samples.length && samples[0].id.toLowerCase() === state.id.trim().toLowerCase()) grid.before(otherGrid);
   else more.parentElement.after(otherGrid);
 }
 
@@ -87,6 +96,7 @@ form.addEventListener("submit", (event) => event.preventDefault());
 document.getElementById("clear").addEventListener("click", () => {
   form.reset();
   if (!state.n) form.shown.value = "all";
+  embedding.clear();
   map.clear(); // and update
 });
 more.addEventListener("click", () => addCards()[0]?.querySelector("button")?.focus());

@@ -89,7 +89,7 @@ function close() {
 }
 
 function allowed(sample, action) {
-  return action !== "accept" || sample.suggested !== null;
+  return action !== "accept" || (sample.acceptable ?? sample.suggested !== null);
 }
 
 function act(sample, action) {
@@ -150,7 +150,7 @@ function single() {
   const beyond = sample.flagged ? null : element("p", { class: "rv-note" }, "All flagged samples are decided. This one is beyond the cut.");
   return element(
     "div", { class: "rv-single" }, beyond, sampleCard(withToken(sample), { large: true }),
-    element("div", { class: "rv-actions", role: "group", "aria-label": "Decision" }, ...actionButtons((action) => allowed(sample, action), (action) => act(sample, action)), undoButton()),
+    element("div", { class: "rv-actions", role: "group", "aria-label": "Decision" }, ...actionButtons((action) => allowed(sample, action), (action) => act(sample, action), sample.actions), undoButton()),
   );
 }
 
@@ -177,14 +177,14 @@ function lookalikes() {
 }
 
 function said({ reviewer: who, action, label }) {
-  const what = action === "relabel" ? [element("span", {}, "says "), name(label)] : [{ keep: "keeps the label", remove: "in no class", unsure: "unsure" }[action]];
+  const what = label !== null ? [element("span", {}, action === "add" ? "adds " : "says "), name(label)] : [{ keep: "keeps the label", remove: "in no class", unsure: "unsure", move: "moves the box" }[action]];
   return element("li", {}, name(who), ": ", ...what);
 }
 
 function disagreements() {
   const cards = panel.found.map(({ sample, words }) => element(
     "li", {}, sampleCard(withToken(sample)), element("ul", { class: "rv-words" }, ...words.map(said)),
-    element("div", { class: "rv-actions", role: "group", "aria-label": "Your decision" }, ...actionButtons((action) => allowed(sample, action), (action) => act(sample, action))),
+    element("div", { class: "rv-actions", role: "group", "aria-label": "Your decision" }, ...actionButtons((action) => allowed(sample, action), (action) => act(sample, action), sample.actions)),
   ));
   return element(
     "section", { class: "rv-panel", "aria-label": "Disagreements" },

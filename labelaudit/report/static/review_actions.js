@@ -10,11 +10,12 @@ export const ACTIONS = [
   ["u", "unsure", "Unsure"],
 ];
 
-export function actionButtons(allowed, act) {
+// texts: {action: text} where a sample has its own.
+export function actionButtons(allowed, act, texts = {}) {
   return ACTIONS.map(([key, action, text]) => element(
     "button",
     { type: "button", class: `rv-action rv-${action}`, "data-action": action, "aria-keyshortcuts": key, disabled: !allowed(action), onclick: () => act(action) },
-    element("kbd", { "aria-hidden": "true" }, key), ` ${text}`,
+    element("kbd", { "aria-hidden": "true" }, key), ` ${texts[action] ?? text}`,
   ));
 }
 

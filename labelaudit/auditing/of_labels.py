@@ -1,0 +1,207 @@
+"""From a history of classification to an audit: one pass for all statistics, a verdict, and the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from labelaudit.analyzers import Consensus, Correctness, DataMap, ErrorNorm, Loss, Margin, Mistakenness, Votes
+from labelaudit.analyzers.accumulator import Accumulator, accumulate, tabulate
+from labelaudit.auditing.evidence import EpochUse, Evidence
+from labelaudit.auditing.look_alikes import LookAlikes, look_alikes
+from labelaudit.auditing.result import Audit
+from labelaudit.auditing.summary import Summary
+from labelaudit.auditing.tables import DEFAULT_COLUMNS, KEPT_COLUMNS, matrix_table, samples_table
+from labelaudit.auditing.verdict import Verdict, judge
+from labelaudit.auditing.window import epoch_uses
+from labelaudit.errors import LabelAuditError
+from labelaudit.history import History
+from labelaudit.history.folder import Folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from labelaudit.embedding import Embeddings
+
+Array = npt.NDArray[Any]
+
+DEFAULT: tuple[type[Accumulator], ...] = (Correctness, Margin, DataMap, Loss, Mistakenness)
+ON_REQUEST: tuple[type[Accumulator], ...] = (Votes, Consensus, ErrorNorm)
+
+
+def audit_labels(
+    opened: History,
+    wanted: set[int] | None,
+    analyzers: Sequence[str],
+    split: str | None,
+    skip_nan: bool,
+    progress: bool,
+    client: Any,
+    parts: Folder | None,
+    embeddings: Embeddings | None,
+    *,
+    expected_error_rate: float | None,
+    threshold: float | None,
+) -> Audit:
+    """Audit a history of classification; arguments as of `audit`."""
+    table = opened.table(split)
+    present = np.flatnonzero(np.bincount(table.labels))
+    if len(present) < 2:
+        name = opened.class_names[int(present[0])] if opened.class_names else int(present[0])
+        raise LabelAuditError(
+            f"{opened.path}: all {len(table):,} samples have one label, {name!r}; an audit compares classes and "
+            "needs samples of at least two"
+        )
+    kinds = _chosen(analyzers)
+    uses = epoch_uses(opened, split, wanted)
+    read = None if wanted is None else sorted({epoch for _, epoch in uses})
+    order = list(dict.fromkeys((*DEFAULT_COLUMNS, *analyzers)))
+    shown = order if parts is None else [name for name in order if name in KEPT_COLUMNS]
+    on_cluster = None
+    if client is None:
+        *states, evidence = accumulate(
+            opened,
+            [*kinds, partial(Evidence, uses=uses)],
+            split=split,
+            epochs=read,
+            skip_nan=skip_nan,
+            progress=progress,
+        )
+    else:
+        from labelaudit.auditing.partitions import ClusterPass
+
+        on_cluster = ClusterPass(
+            client, opened, kinds, uses, columns=order, split=split, epochs=read, skip_nan=skip_nan
+        )
+        states, evidence = on_cluster.fetch(shown)
+    assert isinstance(evidence, Evidence)
+    statistics = tabulate(opened, _released(states), split=split, only=shown)
+    second = None
+    if embeddings is not None:
+        second = look_alikes(embeddings, opened.ids(split), table.labels, opened.n_classes)
+    verdict = judge(
+        *evidence.averages(),
+        table.labels,
+        expected_error_rate=expected_error_rate,
+        threshold=threshold,
+        second=second,
+    )
+    del evidence
+    conventions = statistics.attrs["conventions"]
+    samples = samples_table(opened, split, verdict, statistics, shown, second)
+    if parts is not None and on_cluster is not None:
+        on_cluster.write(parts.url, samples, order)
+    return Audit(
+        samples,
+        matrix_table(opened, verdict.noise_matrix),
+        _summary(opened, split, samples, verdict, uses, second),
+        opened.class_names,
+        _info(opened, split, conventions, expected_error_rate, threshold) | _told(second, verdict),
+        opened,
+    )
+
+
+def _released(states: list[Accumulator]) -> Iterator[Accumulator]:
+    """Yield accumulators and let go of each, so that it is gone before the next one's results are made."""
+    while states:
+        yield states.pop(0)
+
+
+def _chosen(analyzers: Sequence[str] | None) -> list[type[Accumulator]]:
+    """Return the accumulators of the default table, and those that further statistics need."""
+    by_column = {column: kind for kind in (*DEFAULT, *ON_REQUEST) for column in kind.columns}
+    wanted = list(analyzers or ())
+    unknown = [name for name in wanted if name not in by_column]
+    if unknown:
+        raise LabelAuditError(f"no statistic is called {unknown[0]!r}; known: {', '.join(sorted(by_column))}")
+    return list(dict.fromkeys([*DEFAULT, *(by_column[name] for name in wanted)]))
+
+
+def _summary(
+    history: History,
+    split: str | None,
+    samples: pd.DataFrame,
+    verdict: Verdict,
+    uses: dict[tuple[int, int], EpochUse],
+    second: LookAlikes | None,
+) -> Summary:
+    table = history.table(split)
+    flagged = samples.loc[verdict.flagged, ["given_label", "suggested_label"]]
+    of_class = samples.groupby("given_label", observed=True)["is_label_issue"].agg(["sum", "count"])
+    of_class["share"] = of_class["sum"] / of_class["count"]
+    worst = of_class[of_class["sum"] > 0].sort_values(["share", "sum"], ascending=False, kind="stable").head(5)
+    pairs = flagged.groupby(["given_label", "suggested_label"], observed=True).size()
+    pairs = pairs.sort_values(ascending=False, kind="stable").head(5)
+    early = [epoch for (run, epoch), use in uses.items() if use.early and run < len(history.trained)]
+    notes = list(verdict.notes)
+    length = sum(run.manifest.n_samples.get(split or "train") or 0 for run in history.runs_read[:1])
+    if length > len(table):
+        notes.append(f"{length - len(table):,} of {length:,} samples were never seen and are not in the table.")
+    partly = int((samples["n_epochs"] < samples["n_epochs"].max()).sum())
+    if partly:
+        notes.append(f"{partly:,} samples were seen in fewer epochs than others; theirs are averages over fewer.")
+    if second is not None and second.n_embedded < len(table):
+        lacking = len(table) - second.n_embedded
+        notes.append(f"{lacking:,} of {len(table):,} samples have no embedding and are judged by the history alone.")
+    return Summary(
+        n_samples=len(table),
+        n_epochs=history.n_epochs,
+        n_classes=history.n_classes,
+        n_runs=len(history.trained),
+        n_flagged=int(verdict.flagged.sum()),
+        estimated_errors=verdict.estimated_errors,
+        estimated_error_rate=verdict.estimated_errors / len(table),
+        interval=list(verdict.interval),
+        window=[min(early), max(early)],
+        worst_classes=[
+            {"label": _plain(label), "flagged": int(row["sum"]), "samples": int(row["count"]), "share": row["share"]}
+            for label, row in worst.iterrows()
+        ],
+        worst_pairs=[
+            {"given": _plain(given), "suggested": _plain(suggested), "flagged": int(count)}
+            for (given, suggested), count in pairs.items()
+        ],
+        notes=notes,
+    )
+
+
+def _plain(label: Any) -> Any:
+    return int(label) if isinstance(label, np.integer) else label
+
+
+def _told(second: LookAlikes | None, verdict: Verdict) -> dict[str, Any]:
+    """Return what the look-alikes were and how far they counted."""
+    if second is None or verdict.reliability is None:
+        return {}
+    return {
+        "embeddings": {
+            "samples": second.n_embedded,
+            "neighbours": second.neighbours.indices.shape[1],
+            "recall": round(second.neighbours.recall, 4),
+            "reliability": round(verdict.reliability, 4),
+        }
+    }
+
+
+def _info(
+    history: History,
+    split: str | None,
+    conventions: dict[str, str],
+    expected_error_rate: float | None,
+    threshold: float | None,
+) -> dict[str, Any]:
+    import labelaudit
+
+    return {
+        "history": [run.url for run in history.trained],
+        "held_out": history.held_out,
+        "split": split or history.splits[0],
+        "labelaudit": labelaudit.__version__,
+        "expected_error_rate": expected_error_rate,
+        "threshold": threshold,
+        "conventions": conventions,
+    }

@@ -1,0 +1,253 @@
+"""Corrected annotations: written to a new place, or in place with an undo log; only on an explicit call."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from labelaudit.auditing.result import Audit
+from labelaudit.detection.sources import read_boxes
+from labelaudit.detection.table import BoxTable
+from labelaudit.detection.writing import FORMATS, rendered
+from labelaudit.errors import LabelAuditError
+from labelaudit.history.folder import open_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KINDS = ("class", "location", "spurious")
+
+
+@dataclass(frozen=True)
+class CorrectedBoxes:
+    """What `correct_boxes` did, or would do.
+
+    Attributes:
+        frame: the corrected boxes: image_id, category, x, y, w, h, row (of the old box, -1 for a new one) and change
+            ("", "class", "location" or "missing").
+        removed: rows of the old boxes that were left out as spurious.
+        out: what was written, or changed in place; None for a frame.
+        undo_log: for `labelaudit.undo_relabel`; None where nothing was changed in place.
+    """
+
+    frame: pd.DataFrame
+    removed: tuple[int, ...] = ()
+    out: Path | None = None
+    undo_log: Path | None = None
+
+    def __str__(self) -> str:
+        counts = self.frame["change"].value_counts()
+        lines = [
+            f"{int(counts.get('class', 0)):,} classes and {int(counts.get('location', 0)):,} boxes corrected, "
+            f"{int(counts.get('missing', 0)):,} objects added, {len(self.removed):,} boxes removed"
+        ]
+        lines += [f"Written: {self.out}"] if self.out is not None else []
+        lines += [f"To undo: labelaudit relabel --undo {self.undo_log}"] if self.undo_log is not None else []
+        return "\n".join(lines)
+
+
+def correct_boxes(
+    ground_truth: Any,
+    audit: Audit,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    in_place: bool = False,
+    undo_log: str | os.PathLike[str] | None = None,
+    format: str | None = None,
+    classes: bool = True,
+    boxes: bool = True,
+    remove_spurious: bool = False,
+    copy_missing: bool = False,
+    min_confidence: float = 0.5,
+    decisions: Any = None,
+    images: Any = None,
+    image_sizes: Any = None,
+) -> CorrectedBoxes:
+    """Apply an audit's suggestions to annotations: into a new file or folder, or in place with an undo log.
+
+    Args:
+        ground_truth: what was audited: a frame, or a path of COCO, YOLO or Pascal VOC annotations.
+        audit: the audit of it; where the boxes are no longer those audited, nothing is written.
+        out: a new file (COCO) or folder (YOLO, VOC); without it and without in_place, nothing is written.
+        in_place: change the files, with an undo log for `labelaudit.undo_relabel`.
+        undo_log: where to write that log; default: beside the files.
+        format: "coco", "yolo" or "voc", to write ``out`` in another format; default: as it is.
+        classes: give flagged boxes their suggested class.
+        boxes: give flagged boxes their suggested place.
+        remove_spurious: leave out boxes flagged as spurious.
+        copy_missing: add the objects that are flagged as missing.
+        min_confidence: smallest probability, 0 to 1, of the mistake that a correction is made for.
+        decisions: a review's decisions on this audit (a file, or the table of `load_decisions`): they are applied, all
+            of them, instead of the suggestions.
+        images: as for `audit_detections`.
+        image_sizes: as for `audit_detections`.
+
+    Raises:
+        LabelAuditError: the boxes are not those audited, or something is in the way.
+    """
+    if audit.objects is None or audit.missing is None:
+        raise LabelAuditError("this audit has no boxes; expected one of labelaudit.audit_detections")
+    if not 0 <= min_confidence <= 1:
+        raise LabelAuditError(f"min_confidence={min_confidence} is out of range; expected 0 to 1")
+    if decisions is not None:
+        from labelaudit.detection.findings.review import reviewed
+
+        audit = reviewed(audit, decisions)
+        classes = boxes = remove_spurious = copy_missing = True
+    table = read_boxes(ground_truth, "ground_truth", "xywh", images, image_sizes)
+    names = _names(table, audit)
+    _same(table, audit.objects, names)
+    frame, removed = _corrected(table, audit, classes, boxes, remove_spurious, copy_missing, min_confidence)
+    found = CorrectedBoxes(frame, removed)
+    if out is None and not in_place:
+        return found
+    if not isinstance(ground_truth, str | os.PathLike) and (in_place or format is None):
+        raise LabelAuditError('a frame has no files: pass out= with format="coco", "yolo" or "voc"')
+    if format is not None and format not in FORMATS:
+        raise LabelAuditError(f"format={format!r} is unknown; expected one of {', '.join(FORMATS)}")
+    if in_place and (out is not None or format not in (None, table.format)):
+        raise LabelAuditError("in_place=True changes the files as they are; leave out= and format= away")
+    table.image_sizes = {**table.image_sizes, **dict(image_sizes or {})}
+    table.image_ids = list(audit.samples.index) if table.image_ids is None else table.image_ids
+    old = Path(ground_truth) if isinstance(ground_truth, str | os.PathLike) else None
+    kind = format or table.format
+    files = rendered(frame, table, kind, names, old if kind == table.format else None)
+    if in_place and old is not None:
+        return CorrectedBoxes(frame, removed, old, _replace(old, files, undo_log))
+    assert out is not None
+    return CorrectedBoxes(frame, removed, _write(Path(out), files))
+
+
+def corrections(objects: pd.DataFrame, min_confidence: float) -> pd.DataFrame:
+    """Return the flagged objects whose issue has at least this probability, the surest first; `Audit.corrections`."""
+    flagged = objects[objects["is_label_issue"]]
+    scores = (
+        np.stack([flagged[f"{kind}_score"].to_numpy() for kind in KINDS], axis=1) if len(flagged) else np.zeros((0, 3))
+    )
+    place = np.array([KINDS.index(kind) for kind in flagged["issue"].tolist()], int)
+    table = flagged.assign(suggestion_confidence=scores[np.arange(len(flagged)), place])
+    columns = [
+        "image_id",
+        "issue",
+        "given_label",
+        "suggested_label",
+        "suggested_box",
+        "suggestion_confidence",
+        "reason",
+    ]
+    sure = table.loc[table["suggestion_confidence"] >= min_confidence, columns]
+    return sure.sort_values("suggestion_confidence", ascending=False, kind="stable")
+
+
+def _names(table: BoxTable, audit: Audit) -> dict[Any, str]:
+    """Return the name of every category value of the files."""
+    if table.category_names:
+        return dict(table.category_names)
+    assert audit.objects is not None
+    assert audit.missing is not None
+    seen = [*table.frame["category"], *audit.objects["suggested_label"].dropna(), *audit.missing["category"]]
+    return {value: str(value) for value in dict.fromkeys(seen)}
+
+
+def _same(table: BoxTable, objects: pd.DataFrame, names: dict[Any, str]) -> None:
+    frame = table.frame
+    if len(frame) != len(objects):
+        raise LabelAuditError(
+            f"{table.source} has {len(frame):,} boxes, the audit {len(objects):,}: they are not those that were audited"
+        )
+    given = objects["given_label"].astype(str).to_numpy()
+    category = frame["category"].astype(str).to_numpy()
+    called = np.array([str(names.get(value, value)) for value in frame["category"]], dtype=object)
+    differs = (given != category) & (given != called)
+    differs |= frame["image_id"].astype(str).to_numpy() != objects["image_id"].astype(str).to_numpy()
+    sides = ["x", "y", "w", "h"]
+    differs |= (np.abs(frame[sides].to_numpy() - objects[sides].to_numpy()) > 0.01).any(axis=1)
+    if differs.any():
+        raise LabelAuditError(
+            f"{table.source}: box {int(differs.argmax())} is not the one that was audited; audit these first"
+        )
+
+
+def _corrected(
+    table: BoxTable, audit: Audit, classes: bool, boxes: bool, spurious: bool, missing: bool, least: float
+) -> tuple[pd.DataFrame, tuple[int, ...]]:
+    import pandas as pd
+
+    objects, absent = audit.objects, audit.missing
+    assert objects is not None
+    assert absent is not None
+    columns = [name for name in ("image_id", "category", "x", "y", "w", "h", "is_crowd") if name in table.frame.columns]
+    frame = table.frame[columns].reset_index(drop=True).copy()
+    frame["row"], frame["change"] = np.arange(len(frame)), ""
+    back = {name: value for value, name in (table.category_names or {}).items()}
+    issue = objects["issue"].astype(object).where(objects["issue"].notna(), "").to_numpy()
+    sure = {kind: objects[f"{kind}_score"].to_numpy() >= least for kind in ("class", "location", "spurious")}
+    if classes:
+        rows = np.flatnonzero((issue == "class") & sure["class"] & objects["suggested_label"].notna().to_numpy())
+        values = [back.get(value, value) for value in objects["suggested_label"].iloc[rows]]
+        frame["category"] = _with(frame["category"], rows, values)
+        frame.loc[rows, "change"] = "class"
+    if boxes:
+        rows = np.flatnonzero((issue == "location") & sure["location"] & objects["suggested_box"].notna().to_numpy())
+        if len(rows):
+            frame.loc[rows, ["x", "y", "w", "h"]] = np.stack(objects["suggested_box"].iloc[rows].tolist())
+            frame.loc[rows, "change"] = "location"
+    removed = np.flatnonzero((issue == "spurious") & sure["spurious"]) if spurious else np.zeros(0, int)
+    frame = frame.drop(index=removed)
+    if missing:
+        added = absent[absent["is_label_issue"] & (absent["confidence"] >= least)]
+        new = added[["image_id", "category", "x", "y", "w", "h"]].assign(row=-1, change="missing")
+        new["category"] = pd.Series([back.get(value, value) for value in new["category"]], new.index, dtype=object)
+        if "is_crowd" in frame:
+            new["is_crowd"] = False
+        if len(new):
+            frame = pd.concat([frame.astype({"category": object}), new], ignore_index=True).infer_objects()
+    return frame.reset_index(drop=True), tuple(removed.tolist())
+
+
+def _with(column: pd.Series, rows: Any, values: list[Any]) -> Any:
+    changed = column.astype(object).to_numpy(copy=True)
+    for row, value in zip(rows.tolist(), values, strict=True):
+        changed[row] = value
+    return changed if not len(changed) else type(column)(changed).infer_objects()
+
+
+def _write(out: Path, files: dict[str, bytes]) -> Path:
+    """Write new files; "" is the one file that ``out`` itself is."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir()) or "" in files):
+        raise LabelAuditError(f"{out} exists and is never overwritten; name a new one")
+    if "" in files:
+        open_folder(out.parent).write(out.name, files[""])
+        return out
+    folder = open_folder(out)
+    for name, data in files.items():
+        folder.write(name, data)
+    return out
+
+
+def _replace(place: Path, files: dict[str, bytes], undo_log: str | os.PathLike[str] | None) -> Path:
+    """Replace files that changed, after their content went into an undo log; return the log."""
+    from labelaudit.relabeling.undo_log import UndoLog, replace_file
+
+    changed = {name: data for name, data in files.items() if (place / name if name else place).exists()}
+    absent = sorted(set(files) - set(changed))
+    if absent:
+        raise LabelAuditError(
+            f"{place} has no file {absent[0]!r} for an image that gets a box; make an empty one, or write to out="
+        )
+    stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S%fZ")
+    whole = place.resolve()
+    log = UndoLog(Path(undo_log) if undo_log else whole.with_name(f"{whole.name}.undo-{stamp}.jsonl"), place)
+    try:
+        for name, data in changed.items():
+            path = place / name if name else place
+            if path.read_bytes() != data:
+                replace_file(path, data, log, name)
+    finally:
+        log.close()
+    return log.path

@@ -1,0 +1,1 @@
+"""Exports of boxes to other tools."""

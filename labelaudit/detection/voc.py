@@ -1,0 +1,72 @@
+"""Pascal VOC's XML files, one per image. The parser refuses document types, and so every entity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+from xml.parsers import expat
+
+from labelaudit.detection.table import BoxTable
+from labelaudit.errors import LabelAuditError
+
+
+def parse(path: Path) -> ElementTree.Element:
+    """Return the root of an XML file that defines no document type."""
+    builder = ElementTree.TreeBuilder()
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+
+    def refuse(*_: Any) -> None:
+        raise LabelAuditError(
+            f"{path} defines a document type or entities; Pascal VOC files have none, so it is not read"
+        )
+
+    parser.StartDoctypeDeclHandler = refuse
+    parser.EntityDeclHandler = refuse
+    parser.StartElementHandler = lambda name, attributes: builder.start(name, attributes)
+    parser.EndElementHandler = lambda name: builder.end(name)
+    parser.CharacterDataHandler = lambda text: builder.data(text)
+    try:
+        parser.Parse(path.read_bytes(), True)
+        return builder.close()
+    except (expat.ExpatError, OSError) as problem:
+        raise LabelAuditError(f"{path} cannot be read as XML: {problem}") from None
+
+
+def read(folder: Path) -> BoxTable:
+    """Read a folder of Pascal VOC files; the image id is the file's name without its ending.
+
+    VOC counts pixels from 1 and both corners lie in the box: xmin 1, xmax 10 is x 0, w 10.
+    """
+    import pandas as pd
+
+    rows: list[list[Any]] = []
+    ids: list[Any] = []
+    sizes: dict[Any, tuple[float, float]] = {}
+    for path in sorted(folder.glob("*.xml")):
+        root = parse(path)
+        ids.append(path.stem)
+        size = [_number(root, f"size/{side}", path, needed=False) for side in ("width", "height")]
+        if all(size):
+            sizes[path.stem] = (size[0], size[1])
+        for item in root.iter("object"):
+            name = (item.findtext("name") or "").strip()
+            if not name:
+                raise LabelAuditError(f"{path}: an object has no name")
+            left, top, right, bottom = (
+                _number(item, f"bndbox/{side}", path) for side in ("xmin", "ymin", "xmax", "ymax")
+            )
+            rows.append([path.stem, name, left - 1, top - 1, right - left + 1, bottom - top + 1])
+    frame = pd.DataFrame(rows, columns=["image_id", "category", "x", "y", "w", "h"])
+    return BoxTable(frame, str(folder), ids, sizes, None, "voc")
+
+
+def _number(element: ElementTree.Element, where: str, path: Path, needed: bool = True) -> float:
+    text = element.findtext(where)
+    if text is None and not needed:
+        return 0.0
+    try:
+        return float(text or "")
+    except ValueError:
+        raise LabelAuditError(f"{path}: {where} is {text!r}; expected a number") from None

@@ -1,0 +1,105 @@
+"""YOLO's text files: one per image, a box per line: class, middle and size as shares of the picture, and score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labelaudit.detection.table import BoxTable
+from labelaudit.errors import LabelAuditError
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+NOT_LABELS = ("classes.txt", "obj.names", "train.txt", "val.txt", "test.txt")
+
+
+def read(folder: Path, *, images: Any = None, image_sizes: Any = None) -> BoxTable:
+    """Read a folder of YOLO files; the image id is the file's name without its ending.
+
+    Args:
+        folder: the text files; ``classes.txt`` (a name per line) names the classes where it is there.
+        images: folder of the pictures, whose headers tell their sizes; default: the folder itself, or, where it is
+            called labels, the one called images beside it.
+        image_sizes: {image id: (width, height)} instead.
+    """
+    import pandas as pd
+
+    files = sorted(path for path in folder.glob("*.txt") if path.name not in NOT_LABELS)
+    ids = [path.stem for path in files]
+    sizes = _sizes(folder, ids, images, image_sizes)
+    rows = [row for path in files for row in _lines(path, *sizes[path.stem])]
+    lengths = {len(row) for row in rows}
+    if len(lengths) > 1:
+        raise LabelAuditError(f"{folder}: some lines have a score and some have none")
+    columns = ["image_id", "category", "x", "y", "w", "h", "score"][: max(lengths, default=6)]
+    frame = pd.DataFrame(rows, columns=columns)
+    names = folder / "classes.txt"
+    known = dict(enumerate(names.read_text().split("\n"))) if names.exists() else None
+    known = {key: name.strip() for key, name in known.items() if name.strip()} if known else None
+    return BoxTable(frame, str(folder), ids, sizes, known, "yolo")
+
+
+def _lines(path: Path, width: float, height: float) -> list[list[Any]]:
+    found = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        parts = line.split()
+        if not parts:
+            continue
+        try:
+            values = [float(part) for part in parts]
+            if len(values) not in (5, 6) or values[0] != int(values[0]) or not np.isfinite(values).all():
+                raise ValueError
+        except ValueError:
+            raise LabelAuditError(
+                f"{path}, line {number}: {line.strip()[:60]!r}; expected: class x y w h, and a score for detections"
+            ) from None
+        kind, x, y, w, h = values[:5]
+        if max(abs(x), abs(y), abs(w), abs(h)) > 2:
+            raise LabelAuditError(
+                f"{path}, line {number}: {line.strip()[:60]!r} has pixels; YOLO's numbers are shares of the "
+                "picture, 0 to 1"
+            )
+        box = [(x - w / 2) * width, (y - h / 2) * height, w * width, h * height]
+        found.append([path.stem, int(kind), *box, *values[5:]])
+    return found
+
+
+def _sizes(folder: Path, ids: list[str], images: Any, image_sizes: Any) -> dict[Any, tuple[float, float]]:
+    known = dict(image_sizes) if isinstance(image_sizes, Mapping) else {}
+    open_ids = [of for of in ids if of not in known]
+    if not open_ids:
+        return {of: known[of] for of in ids}
+    where = Path(images) if images is not None else _beside(folder)
+    pictures = (
+        {path.stem: path for path in where.iterdir() if path.suffix.lower() in PICTURES} if where.is_dir() else {}
+    )
+    missing = [of for of in open_ids if of not in pictures]
+    if missing:
+        raise LabelAuditError(
+            f"{folder}: the size of picture {missing[0]!r} is unknown ({len(missing):,} of {len(ids):,} are). Pass "
+            "images= (the folder of the pictures) or image_sizes={image id: (width, height)}"
+        )
+    known.update({of: picture_size(pictures[of]) for of in open_ids})
+    return {of: known[of] for of in ids}
+
+
+def _beside(folder: Path) -> Path:
+    if "labels" in folder.parts:
+        at = len(folder.parts) - 1 - folder.parts[::-1].index("labels")
+        candidate = Path(*folder.parts[:at], "images", *folder.parts[at + 1 :])
+        if candidate.is_dir():
+            return candidate
+    return folder
+
+
+def picture_size(path: Path) -> tuple[float, float]:
+    """Return the width and height in a picture's header."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            return (float(picture.width), float(picture.height))
+    except (OSError, ValueError) as problem:
+        raise LabelAuditError(f"{path} cannot be read as a picture: {problem}") from None

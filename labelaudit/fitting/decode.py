@@ -1,0 +1,106 @@
+"""One image file to pixels, whatever its mode; what is wrong with it is a sentence, never a crash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+Array = npt.NDArray[Any]
+MAX_PIXELS = 89_478_485  # Pillow's own bound for what may be an attack
+GREY = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+
+
+class Head(NamedTuple):
+    """What a file's head says, without decoding it."""
+
+    width: int
+    height: int
+    grey: bool
+
+
+class Unreadable(Exception):  # noqa: N818  # a finding, not an error of ours
+    """Why an image cannot be used."""
+
+
+def read_head(path: Path) -> Head:
+    """Return size and kind of an image.
+
+    Raises:
+        Unreadable: it is none, or a huge one.
+    """
+    try:
+        with Image.open(path) as image:
+            _bounded(image)
+            return Head(*image.size, image.mode in GREY)
+    except Exception as problem:  # noqa: BLE001  # a damaged file raises whatever it likes
+        raise Unreadable(_why(path, problem)) from None
+
+
+def decode(path: Path, side: int, grey: bool) -> Array:
+    """Return an image as (side, side, C) uint8, turned as its EXIF data say, transparency on white.
+
+    Args:
+        path: the file.
+        side: pixels a side; the image is stretched to a square.
+        grey: C is 1, else 3 (RGB).
+
+    Raises:
+        Unreadable: it is damaged, cut off, or huge.
+    """
+    try:
+        with Image.open(path) as image:
+            _bounded(image)
+            image.draft("L" if grey else "RGB", (side, side))  # JPEG: decoded at a half or less where that suffices
+            found = _plain(ImageOps.exif_transpose(image), grey)
+            if found.size != (side, side):
+                found = found.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=3.0)
+            pixels = np.asarray(found)
+            return pixels[..., None] if pixels.ndim == 2 else pixels
+    except Exception as problem:  # noqa: BLE001  # a damaged file raises whatever it likes
+        raise Unreadable(_why(path, problem)) from None
+
+
+def _bounded(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise Unreadable(f"{image.width:,} x {image.height:,} pixels are more than {MAX_PIXELS:,}: make it smaller")
+
+
+def _plain(image: Image.Image, grey: bool) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        image = Image.fromarray(_eight_bits(np.asarray(image)))
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        opaque = image.convert("RGBA")
+        image = Image.new("RGBA", opaque.size, "white")
+        image.alpha_composite(opaque)
+    return image.convert("L" if grey else "RGB")
+
+
+def _eight_bits(values: Array) -> Array:
+    """Return pixels of more than 8 bits as 0 to 255: 16-bit ones by their upper half, others from low to high."""
+    if values.dtype.kind in "iu" and values.min(initial=0) >= 0 and values.max(initial=0) <= 65_535:
+        return (values >> 8).astype(np.uint8) if values.max(initial=0) > 255 else values.astype(np.uint8)
+    finite = np.nan_to_num(values.astype(np.float64))
+    low, high = finite.min(initial=0), finite.max(initial=0)
+    return np.rint((finite - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
+
+
+def _why(path: Path, problem: Exception) -> str:
+    if isinstance(problem, Unreadable):
+        return str(problem)
+    if isinstance(problem, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(problem, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+        return f"more than {MAX_PIXELS:,} pixels: make it smaller"
+    try:
+        if path.stat().st_size == 0:
+            return "the file is empty"
+    except OSError as unstattable:
+        return str(unstattable.strerror)
+    if isinstance(problem, UnidentifiedImageError):
+        return "no image, or of a kind that Pillow does not know"
+    said = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+    return said if isinstance(problem, OSError) else f"damaged ({said})"

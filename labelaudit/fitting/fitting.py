@@ -1,0 +1,219 @@
+"""``fit``: the run from images to corrections."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labelaudit.auditing import Audit, audit
+from labelaudit.errors import LabelAuditError
+from labelaudit.fitting.config import FitConfig, read_config
+from labelaudit.fitting.corrections import asked_classes, corrections_table
+from labelaudit.fitting.fitted import Fitted
+from labelaudit.fitting.image_cache import LARGE, SMALL, prepare
+from labelaudit.fitting.image_list import ImageList, read_images
+from labelaudit.fitting.image_sources import Images
+from labelaudit.fitting.out_of_sample import HELD_OUT, OutOfSample, probabilities_of, votes_of, votes_of_tracker
+from labelaudit.fitting.plan import Progress, coverage, plan_text
+from labelaudit.fitting.splits import Split, n_folds, split_of
+from labelaudit.fitting.state import Repeat, State, open_state
+from labelaudit.history import History, open_history
+from labelaudit.history.folder import write_file
+
+# What trains is named here only, and loaded when a run begins: it needs torch.
+_TRAINING = "labelaudit.callbacks.training.one_repeat"
+
+
+def fit(
+    config: FitConfig | Mapping[str, Any] | str | os.PathLike[str] | None = None,
+    /,
+    *,
+    data: tuple[Any, Any] | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+    **keys: Any,
+) -> Fitted:
+    """Train on a folder of images several times, each time with another part held out, and audit all of it.
+
+    A run that was interrupted or killed goes on where it stopped, with the result of one that was not. Nothing in the
+    data is changed; `labelaudit.relabel`, or ``labelaudit relabel RESULTS``, applies the corrections.
+
+    Args:
+        config: a YAML file, a mapping of keys or a `FitConfig`; default: the defaults.
+        data: arrays instead of data_path: images (n, H, W[, C]) and labels (n,).
+        overwrite: start anew in a results folder that holds another run.
+        progress: print the plan, and bars, to standard error.
+        **keys: keys of the configuration, such as ``data_path="photos"``; they come before the file's.
+
+    Raises:
+        LabelAuditError: a key is wrong, there are no images of two classes, torch is not installed, or the results
+            folder holds a run of other images or settings.
+    """
+    started = time.perf_counter()
+    settings = read_config(config, **keys)
+    training = _training()
+    if data is None and settings.folder.resolve().is_relative_to(Path(settings.data_path).resolve()):
+        raise LabelAuditError(
+            f"results_path {settings.folder} lies inside {settings.data_path}, where it would be taken for a class; "
+            "name a place outside"
+        )
+    listed = read_images(settings.data_path if data is None else data)
+    images, source, how = prepare(
+        listed,
+        settings.folder / "cache",
+        image_size=settings.image_size,
+        largest=SMALL if settings.model_name == "small_cnn" else LARGE,
+        colour=settings.model_name != "small_cnn" and "." not in settings.model_name,  # torchvision's take colour only
+        fast=settings.fast_loader,
+        progress=progress,
+    )
+    if len(images.class_names) < 2:
+        raise LabelAuditError(
+            f"all {len(images):,} images are of one class, {images.class_names[0]!r}; expected two or more"
+        )
+    place = "" if data is not None else os.path.abspath(settings.data_path)
+    state = open_state(settings, images, place, n_folds(settings.n_repeats, settings.test_split), overwrite=overwrite)
+    tracker = None
+    if settings.pred_tracker is not None:  # what is wrong with it is said before the training
+        tracker = votes_of_tracker(settings.pred_tracker, images.ids, images.class_names, images.labels)
+    _write_inputs(settings, images)
+    splits = [_split(settings, images, state, repeat) for repeat in range(settings.n_repeats)]
+    bar = Progress(progress, settings.n_repeats, settings.num_epochs)
+    done = sum(repeat < settings.n_repeats for repeat in state.repeats)
+    bar.say(plan_text(settings, images, how, splits, done))
+    for repeat, split in enumerate(splits):
+        if repeat not in state.repeats:
+            _train(training, settings, images, source, split, state, repeat, bar)
+    found, out = _read(settings, state, images, tracker)
+    return _written(settings, images, splits, state, found, out, time.perf_counter() - started)
+
+
+def _training() -> Any:
+    try:
+        return importlib.import_module(_TRAINING)
+    except ModuleNotFoundError as problem:
+        raise LabelAuditError(
+            f"fit trains with PyTorch Lightning, but {problem.name} is not installed. "
+            'Type: pip install "labelaudit[train]"'
+        ) from None
+
+
+def _split(settings: FitConfig, images: ImageList, state: State, repeat: int) -> Split:
+    return split_of(
+        images.labels,
+        repeat,
+        kind=settings.splits,
+        folds=state.folds,
+        test_split=settings.test_split,
+        val_split=settings.val_split if settings.track_eval else None,
+        seed=settings.seed,
+    )
+
+
+def _write_inputs(settings: FitConfig, images: ImageList) -> None:
+    """Write the configuration as used, and which images cannot be read."""
+    import pandas as pd
+
+    write_file(settings.folder / "config.yaml", settings.to_yaml().encode())
+    table = pd.DataFrame({"filename": list(images.unreadable), "reason": list(images.unreadable.values())})
+    write_file(settings.folder / "unreadable.csv", table.to_csv(index=False, lineterminator="\n").encode())
+
+
+def _train(
+    training: Any,
+    settings: FitConfig,
+    images: ImageList,
+    source: Images,
+    split: Split,
+    state: State,
+    repeat: int,
+    bar: Progress,
+) -> None:
+    started = time.perf_counter()
+    bar.begin(repeat, settings.num_epochs * -(-len(split.train) // settings.batch_size))
+    epoch = training.train_repeat(
+        source,
+        images.labels,
+        split,
+        history=state.history(repeat),
+        checkpoints=state.checkpoints(repeat),
+        sample_ids=images.ids,
+        class_names=images.class_names,
+        model_name=settings.model_name,
+        model_weights=settings.model_weights,
+        learning_rate=settings.learning_rate,
+        batch_size=settings.batch_size,
+        num_epochs=settings.num_epochs,
+        num_workers=settings.num_workers,
+        augment=settings.augment,
+        device=settings.device,
+        seed=(settings.seed, repeat),
+        told=training.Told(bar.batch, bar.epoch, bar.accuracy),
+    )
+    bar.end()
+    state.repeats[repeat] = Repeat(epoch, round(time.perf_counter() - started, 3))
+    state.save()
+
+
+def _read(settings: FitConfig, state: State, images: ImageList, tracker: Any) -> tuple[Audit, OutOfSample]:
+    """Audit all repeats, and collect what models said of images that they never saw."""
+    paths = [state.history(repeat) for repeat in range(settings.n_repeats)]
+    history = _opened(paths)
+    found = audit(history)
+    given = found.codes("given_label")
+    ids = [str(one) for one in found.samples.index]
+    votes = votes_of(paths, [state.repeats[repeat].epoch for repeat in range(settings.n_repeats)], ids)
+    if tracker is not None:
+        where = {name: i for i, name in enumerate(images.ids)}
+        votes = np.concatenate([votes, tracker[:, [where[name] for name in ids]]])
+    asked = asked_classes(found)
+    return found, OutOfSample(votes, probabilities_of(history, ids, asked, given), asked)
+
+
+def _opened(paths: list[Path]) -> History:
+    alone = open_history(paths)
+    held = any(HELD_OUT in run.splits for run in alone.runs_read)
+    return open_history(paths, held_out=HELD_OUT) if held else alone
+
+
+def _written(
+    settings: FitConfig,
+    images: ImageList,
+    splits: list[Split],
+    state: State,
+    found: Audit,
+    out: OutOfSample,
+    seconds: float,
+) -> Fitted:
+    folder = settings.folder
+    table = corrections_table(found, out, settings.sensitivity)
+    write_file(settings.csv, table.to_csv(lineterminator="\n").encode())
+    found.save(folder / "audit")
+    found.to_html(folder / "report.html", images=_pictures(images), title=f"Label audit of {folder.resolve().name}")
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    return Fitted(
+        found,
+        table,
+        settings,
+        images.unreadable,
+        coverage(splits, len(images)),
+        seconds,
+        [state.history(repeat) for repeat in range(settings.n_repeats)],
+    )
+
+
+def _pictures(images: ImageList) -> Callable[[Any], Any]:
+    """Return the function from an image's id to what the report shows."""
+    if images.arrays is not None:
+        rows = {name: row for row, name in enumerate(images.ids)}
+        return lambda name: images.arrays[rows[str(name)]].squeeze()  # type: ignore[index]
+    root = images.root
+    assert root is not None
+    return lambda name: root / str(name)

@@ -1,0 +1,77 @@
+"""Which images a repeat trains on and which it holds out; by seed and number alone, so that a resumed run agrees."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+class Split(NamedTuple):
+    """Ascending positions: trained on, held out and predicted, and (may be empty) evaluated for early stopping."""
+
+    train: Array
+    held_out: Array
+    val: Array
+
+
+def n_folds(n_repeats: int, test_split: float) -> int:
+    """Return K: with 2 repeats or more every image is held out by some, unless ``test_split`` asks for smaller parts.
+
+    >>> [n_folds(n, 0.2) for n in (1, 2, 3, 5, 10)]
+    [5, 2, 3, 5, 5]
+    """
+    most = max(round(1 / test_split), 2)
+    return most if n_repeats == 1 else min(n_repeats, most)
+
+
+def split_of(
+    labels: Array, repeat: int, *, kind: str, folds: int, test_split: float, val_split: float | None, seed: int
+) -> Split:
+    """Return the split of a repeat, stratified by class; a class never leaves training.
+
+    Args:
+        labels: (n,) class numbers.
+        repeat: number of the repeat, from 0.
+        kind: "kfold": repeats go through the folds of one shuffle after the other; "random": drawn for each.
+        folds: K of "kfold".
+        test_split: share held out by "random".
+        val_split: share of the rest for early stopping; None: nothing.
+        seed: of all splits.
+    """
+    if kind == "kfold":
+        shuffle, fold = divmod(repeat, folds)
+        held = fold_numbers(labels, folds, np.random.default_rng([seed, 0, shuffle])) == fold
+    else:
+        held = _drawn(labels, np.ones(len(labels), bool), test_split, np.random.default_rng([seed, 1, repeat]))
+    val = np.zeros(len(labels), bool)
+    if val_split is not None:
+        val = _drawn(labels, ~held, val_split, np.random.default_rng([seed, 2, repeat]))
+    return Split(np.flatnonzero(~held & ~val), np.flatnonzero(held), np.flatnonzero(val))
+
+
+def fold_numbers(labels: Array, folds: int, random: np.random.Generator) -> Array:
+    """Return the fold of every image, (n,), 0 to K - 1; -1 for the only image of a class, which is never held out.
+
+    Each class is dealt out in turn, and the next class goes on where it ended: folds differ by one image at most.
+    """
+    found = np.full(len(labels), -1)
+    order = random.permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    counts = np.bincount(labels)
+    order = order[counts[labels[order]] > 1]
+    found[order] = (np.arange(len(order)) + int(random.integers(folds))) % folds
+    return found
+
+
+def _drawn(labels: Array, among: Array, share: float, random: np.random.Generator) -> Array:
+    """Return which of some images are drawn, (n,) bool: that share of each class, never all of one."""
+    drawn = np.zeros(len(labels), bool)
+    for label in np.unique(labels[among]):
+        of_class = random.permutation(np.flatnonzero(among & (labels == label)))
+        wanted = int(share * len(of_class) + random.random())  # rounded up as often as its fraction says
+        drawn[of_class[: min(wanted, len(of_class) - 1)]] = True
+    return drawn

@@ -1,0 +1,156 @@
+"""What is done in a results folder: which repeats, of which images, with which settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labelaudit.errors import LabelAuditError
+from labelaudit.fitting.config import FitConfig
+from labelaudit.fitting.image_list import ImageList
+from labelaudit.history.folder import open_folder
+
+NAME = "state.json"
+FORMAT, FORMAT_VERSION = "labelaudit fit", 1
+FREE = ("data_path", "results_path", "n_repeats", "fast_loader", "device", "num_workers", "sensitivity", "pred_tracker")
+OURS = ("histories", "checkpoints", "audit")  # folders that only labelaudit fit writes
+FILES = ("config.yaml", "unreadable.csv", "report.html")
+
+
+@dataclass
+class Repeat:
+    """A repeat that is done.
+
+    Attributes:
+        epoch: whose held-out predictions are its votes.
+        seconds: of training.
+    """
+
+    epoch: int
+    seconds: float
+
+
+@dataclass
+class State:
+    """The state of a results folder.
+
+    Attributes:
+        folder: the folder.
+        data: the data set's path, absolute; empty for arrays.
+        images: digest of the images' ids and labels.
+        settings: the keys that a repeat depends on.
+        folds: number of folds; it stays when n_repeats grows.
+        sensitivity: of the last call; what relabelling starts from.
+        repeats: the repeats that are done, by number.
+    """
+
+    folder: Path
+    data: str
+    images: str
+    settings: dict[str, Any]
+    folds: int
+    sensitivity: float = 0.9
+    repeats: dict[int, Repeat] = field(default_factory=dict)
+
+    def save(self) -> None:
+        """Write it, whole or not at all."""
+        facts = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
+        del facts["folder"]
+        open_folder(self.folder).write(NAME, json.dumps(facts, indent=1).encode())
+
+    def history(self, repeat: int) -> Path:
+        """Return the folder of a repeat's history."""
+        return self.folder / "histories" / f"repeat-{repeat:02d}"
+
+    def checkpoints(self, repeat: int) -> Path:
+        """Return the folder of a repeat's checkpoint; gone when the repeat is done."""
+        return self.folder / "checkpoints" / f"repeat-{repeat:02d}"
+
+
+def settings_of(config: FitConfig) -> dict[str, Any]:
+    """Return the keys that a repeat depends on."""
+    found = {name: value for name, value in asdict(config).items() if name not in FREE}
+    if not config.track_eval:
+        del found["val_split"]
+    return found
+
+
+def digest_of(images: ImageList) -> str:
+    """Return a digest of ids, labels and, where they are files, sizes."""
+    digest = hashlib.sha256()
+    for position, (name, label) in enumerate(zip(images.ids, images.labels.tolist(), strict=True)):
+        size = 0 if images.root is None else images.path(position).stat().st_size
+        digest.update(f"{name}\0{images.class_names[label]}\0{size}\n".encode())
+    if images.arrays is not None:
+        digest.update(images.arrays.tobytes())
+    return digest.hexdigest()
+
+
+def read_state(folder: Path) -> State | None:
+    """Return the state of a folder, None where nothing was begun.
+
+    Raises:
+        LabelAuditError: it is damaged, or of a newer version.
+    """
+    try:
+        facts = json.loads((folder / NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        facts = None
+    if (
+        not isinstance(facts, dict)
+        or facts.pop("format", None) != FORMAT
+        or facts.pop("format_version", 9) > FORMAT_VERSION
+    ):
+        raise LabelAuditError(
+            f"{folder / NAME} is no state of this version of labelaudit fit; pass --overwrite to start anew"
+        )
+    repeats = {int(number): Repeat(**one) for number, one in facts.pop("repeats").items()}
+    return State(folder, repeats=repeats, **facts)
+
+
+def open_state(config: FitConfig, images: ImageList, data: str, folds: int, *, overwrite: bool) -> State:
+    """Return the state to go on from, or a new one.
+
+    Args:
+        config: the configuration.
+        images: the readable images.
+        data: the data set's path, empty for arrays.
+        folds: number of folds of a new run.
+        overwrite: start anew, whatever was done.
+
+    Raises:
+        LabelAuditError: what is there was done with other settings or images, or is not ours.
+    """
+    folder, settings = config.folder, settings_of(config)
+    if not (folder / NAME).exists():
+        written = [folder / name for name in (*OURS, *FILES)] + [config.csv]
+        there = next((place for place in written if place.exists()), None)
+        if there is not None:
+            raise LabelAuditError(f"{there} exists and is not of labelaudit fit; name another results_path")
+    new = State(folder, data, digest_of(images), settings, folds, config.sensitivity)
+    if overwrite:
+        for name in OURS:
+            shutil.rmtree(folder / name, ignore_errors=True)
+        new.save()
+        return new
+    old = read_state(folder)
+    if old is None:
+        new.save()
+        return new
+    anew = "Name another results_path, or pass --overwrite (overwrite=True) to start anew"
+    for name, value in settings.items():
+        if old.settings.get(name) != value:
+            raise LabelAuditError(f"{folder} was begun with {name}: {old.settings.get(name)}, not {value}. {anew}")
+    if old.images != new.images:
+        raise LabelAuditError(
+            f"{folder} was begun on other images or labels than are now in {data or 'the arrays'}. {anew}"
+        )
+    old.sensitivity = config.sensitivity
+    old.save()
+    return old
