@@ -73,7 +73,7 @@ def features_of(train: tuple[np.ndarray, np.ndarray], pictures: np.ndarray, seed
     )
     model = nn.Sequential(body, nn.ReLU(), nn.Linear(FEATURES, 10))
     optimizer = torch.optim.Adam(model.parameters(), 2e-3)
-    x, y = torch.from_numpy(train[0]).float()[:, None] / 255, torch.from_numpy(train[1])
+    x, y = torch.tensor(train[0]).float()[:, None] / 255, torch.from_numpy(train[1])
     for _ in range(3):
         for batch in torch.randperm(len(x)).split(64):
             optimizer.zero_grad()

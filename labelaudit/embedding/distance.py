@@ -19,6 +19,7 @@ from labelaudit.history.rows import one_of
 Array = npt.NDArray[Any]
 Metric = Literal["cosine", "euclidean"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
+LARGE = 1e150  # beyond every distance in units; its square is finite
 UNSURE = 8  # pairs for each row and column of a block that are decided one by one
 PAIR_VALUES = 1 << 20  # numbers widened to double precision at a time
 SURE = 8.0  # rounding errors of a sum of d products stay within this times sqrt(d) units, but for odds below 1e-13
@@ -47,8 +48,8 @@ class Space:
         if metric == "cosine":
             self.fast = _cast(vectors, dtype, _unit_length)
         else:
-            centre = vectors.mean(axis=0, dtype=np.float64)
-            self.unit = max(_most(vectors, centre), np.finfo(np.float64).tiny)  # so that no square overflows
+            centre = mean_of(vectors)
+            self.unit = _most(vectors, centre) or 1.0  # so that no square overflows
             self.fast = _cast(vectors, dtype, lambda block: (block - centre) / self.unit)
         self.squares = np.einsum("ij,ij->i", self.fast, self.fast)
         self.longest = float(np.sqrt(self.squares.max(initial=0)))  # of the fast vectors
@@ -81,7 +82,9 @@ class Space:
 
     def to_fast(self, distance: Array | float) -> Any:
         """Return the fast values that belong to distances."""
-        return distance if self.metric == "cosine" else np.square(distance / self.unit)
+        if self.metric == "cosine":
+            return distance
+        return np.square(np.minimum(distance / self.unit, LARGE))
 
     def within(self, rows: Array, columns: Array, threshold: float) -> Array:
         """Say which distances of a block are at most a threshold, (m, w) bool; none is decided by rounding."""
@@ -137,6 +140,11 @@ def distances(a: Array, b: Array, metric: str) -> Array:
     lost = (lengths[0] == 0) | (lengths[1] == 0)
     half[lost] = (lengths[0] != lengths[1])[lost]
     return half
+
+
+def mean_of(vectors: Array) -> Array:
+    """Return the mean vector, (d,) double precision; zeros where there are none."""
+    return vectors.mean(axis=0, dtype=np.float64) if len(vectors) else np.zeros(vectors.shape[1])
 
 
 def _unit_length(block: Array) -> Array:

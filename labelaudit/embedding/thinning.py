@@ -137,6 +137,8 @@ def _by_close_pairs(space: Space, rows: Array, number: int) -> tuple[Array, floa
 def _kept_by_pairs(n: int, first: Array, later: Array) -> Array:
     """Return which of n samples are kept, (n,) bool; the pairs are sorted by their first sample."""
     kept = np.ones(n, bool)
+    if not len(first):
+        return kept
     of, starts = np.unique(first, return_index=True)
     stops = np.append(starts[1:], len(first))
     for one, start, stop in zip(of.tolist(), starts.tolist(), stops.tolist(), strict=True):

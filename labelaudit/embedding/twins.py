@@ -42,7 +42,7 @@ class Twins:
         rank = np.empty(len(first), np.int64)
         order = np.argsort(first)
         rank[order] = np.arange(len(first))
-        group = rank[found]
+        group = rank[found.ravel()]  # NumPy 2.0.0 gives it another shape
         return cls(group, first[order], np.argsort(group, kind="stable"), np.append(0, counts[order].cumsum()))
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from labelaudit.embedding.distance import mean_of
 from labelaudit.embedding.neighbours import Neighbours
 from labelaudit.errors import LabelAuditError
 
@@ -88,7 +89,7 @@ class Vectors:
         FiftyOne does so before every cosine distance, without saying so. Features that all share a large mean (after
         a ReLU, say) are told apart better; but a distance then depends on which other samples are there.
         """
-        mean = self.vectors.mean(axis=0, dtype=np.float64)
+        mean = mean_of(self.vectors)
         return self._at(np.arange(len(self)), (self.vectors - mean).astype(self.vectors.dtype))
 
     def names_of(self, labels: Array) -> Array:
