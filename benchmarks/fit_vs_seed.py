@@ -40,7 +40,7 @@ def votes_of_random_splits(
     """Return seconds, and every picture's predictions so far, after each repeat."""
     x = torch.from_numpy(images)[:, None].float() / 255
     x, y = (x - x.mean()) / x.std(), torch.from_numpy(given)
-    random = np.random.default_rng(config.seed)
+    random = np.random.default_rng((1, config.seed))  # not the numbers that drew the wrong labels
     tracker: list[list[int]] = [[] for _ in given]
     seconds, states, total = [], [], 0.0
     for repeat in range(repeats):
