@@ -73,7 +73,7 @@ class ShuffledPositions(Sampler[int]):
         return self.n
 
     def __iter__(self) -> Iterator[int]:
-        return iter(np.random.default_rng([*self.seed, self.epoch]).permutation(self.n).tolist())
+        return iter(np.random.default_rng([*self.seed, self.epoch, 1]).permutation(self.n).tolist())
 
 
 class Batches(Sampler[list[int]]):

@@ -44,13 +44,18 @@ def split_of(
     """
     if kind == "kfold":
         shuffle, fold = divmod(repeat, folds)
-        held = fold_numbers(labels, folds, np.random.default_rng([seed, 0, shuffle])) == fold
+        held = fold_numbers(labels, folds, _random(seed, 0, shuffle)) == fold
     else:
-        held = _drawn(labels, np.ones(len(labels), bool), test_split, np.random.default_rng([seed, 1, repeat]))
+        held = _drawn(labels, np.ones(len(labels), bool), test_split, _random(seed, 1, repeat))
     val = np.zeros(len(labels), bool)
     if val_split is not None:
-        val = _drawn(labels, ~held, val_split, np.random.default_rng([seed, 2, repeat]))
+        val = _drawn(labels, ~held, val_split, _random(seed, 2, repeat))
     return Split(np.flatnonzero(~held & ~val), np.flatnonzero(held), np.flatnonzero(val))
+
+
+def _random(*numbers: int) -> np.random.Generator:
+    """Return a generator of its own: NumPy takes [0, 0] for 0, the seed by which `plant_mistakes` may have drawn."""
+    return np.random.default_rng([*numbers, 1])
 
 
 def fold_numbers(labels: Array, folds: int, random: np.random.Generator) -> Array:
