@@ -21,6 +21,50 @@ Ints = npt.NDArray[np.integer[Any]]
 PROBABILITY_FLOOR = 1e-12  # ln p of a class that was given exactly 0
 LOGIT_FLOOR = -60000.0  # below the maximum; within the range of half precision
 KEEP_SCORES_UP_TO = 32  # classes; keep="auto" turns to summaries above
+BLOCK = 1 << 17  # scores that are encoded at a time: they stay in a core's cache
+
+
+class Scratch:
+    """Memory that is used again. Fresh pages for every block would hold up all threads of the process, training too."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], Floats] = {}
+
+    def array(self, use: str, like: Floats) -> Floats:
+        """Return an array of the shape and type of `like`; what it held for this use before is lost."""
+        key = (use, like.dtype.str)
+        if key not in self._kept or self._kept[key].size < like.size:
+            self._kept[key] = np.empty(like.size, like.dtype)
+        return self._kept[key][: like.size].reshape(like.shape)
+
+
+def packed(
+    scores: Floats, labels: Ints, *, scores_are: str, keep: str, dtype: npt.DTypeLike, scratch: Scratch
+) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.bool_]]:
+    """Return the columns that are stored of a batch, and which of its rows are broken.
+
+    Args:
+        scores: (n, K) as the model gave them.
+        labels: (n,) class numbers.
+        scores_are: "logits" or "probabilities".
+        keep: "scores" or "summary".
+        dtype: of the stored numbers.
+        scratch: is overwritten.
+
+    Returns:
+        Columns, (n,) or, for "scores", (K, n); and (n,) whether a row holds NaN or infinity.
+    """
+    blocks, broken = [], []
+    step = max(BLOCK // scores.shape[1], 1)
+    for low in range(0, len(scores), step):
+        logits = as_logits(scores[low : low + step], scores_are, scratch)
+        broken.append(np.isnan(logits[:, 0]))
+        if keep == "scores":
+            blocks.append({"scores": pack_scores(logits, dtype)})
+        else:
+            blocks.append(pack_summary(logits, labels[low : low + step], dtype, scratch))
+    joined = {name: np.concatenate([block[name] for block in blocks], axis=-1) for name in blocks[0]}
+    return joined, np.concatenate(broken)
 
 
 def scores_kind(scores: Floats) -> str:
@@ -49,12 +93,13 @@ def check_scores(scores: Floats, scores_are: str) -> None:
         )
 
 
-def as_logits(scores: Floats, scores_are: str) -> Floats:
+def as_logits(scores: Floats, scores_are: str, scratch: Scratch | None = None) -> Floats:
     """Return (n, K) logits less their row's maximum, K >= 2, at least single precision; broken rows are all NaN.
 
     Args:
         scores: (n, K); one column is a binary score for class 1.
         scores_are: "logits" or "probabilities".
+        scratch: where the result lies, until it is used again.
     """
     z = scores.astype(np.promote_types(scores.dtype, np.float32), copy=False)
     if scores_are == "probabilities":
@@ -64,7 +109,8 @@ def as_logits(scores: Floats, scores_are: str) -> Floats:
     elif z.shape[1] == 1:
         z = np.concatenate([np.zeros_like(z), z], axis=1)
     largest = z.max(axis=1, keepdims=True)  # NaN where there is one
-    shifted = z - np.where(np.isfinite(largest), largest, np.nan)
+    out = None if scratch is None else scratch.array("logits", z)
+    shifted: Floats = np.subtract(z, np.where(np.isfinite(largest), largest, np.asarray(np.nan, z.dtype)), out=out)
     return np.maximum(shifted, LOGIT_FLOOR, out=shifted)
 
 
@@ -73,14 +119,14 @@ def pack_scores(logits: Floats, dtype: npt.DTypeLike) -> Floats:
     return np.ascontiguousarray(logits.T.astype(dtype))
 
 
-def pack_summary(logits: Floats, labels: Ints, dtype: npt.DTypeLike) -> dict[str, npt.NDArray[Any]]:
+def pack_summary(logits: Floats, labels: Ints, dtype: npt.DTypeLike, scratch: Scratch) -> dict[str, npt.NDArray[Any]]:
     """Return the four summary columns, each (n,), of (n, K) logits.
 
     Which of the two losses is smaller says whether the sample was predicted right, so rounding must not
     make them equal: the larger one gives way by one step.
     """
     rows = np.arange(len(labels))
-    e = np.exp(logits)
+    e = np.exp(logits, out=scratch.array("exponentials", logits))
     total = e.sum(axis=1)
     log_total = np.log(total)
     of_given = logits[rows, labels]

@@ -103,6 +103,7 @@ class Recorder(EpochWriter):
         self._class_names = None if class_names is None else rows.unique_names(class_names)
         self._keep, self._scores_are, self._precision = keep, scores_are, precision
         self._every, self._ignore, self._nan = every_n_epochs, ignore_label, nan
+        self._scratch = encode.Scratch()
         self._one_dataset = {"train", *held_out}
         super().__init__(
             path,
@@ -133,9 +134,21 @@ class Recorder(EpochWriter):
             return
         facts = self._facts(scores_, ids_)
         encode.check_scores(scores_, facts.scores_are)
-        logits = encode.as_logits(scores_, facts.scores_are)
-        self._check_rows(ids_, logits, labels_, facts, split)
-        self._open.setdefault(split, rows.OpenEpoch()).add(ids_, labels_, logits, facts)
+        self._check_rows(ids_, labels_, facts, split)
+        packed, broken = encode.packed(
+            scores_,
+            labels_,
+            scores_are=facts.scores_are,
+            keep=facts.keep,
+            dtype=rows.PRECISIONS[facts.precision],
+            scratch=self._scratch,
+        )
+        if self._nan == "raise" and broken.any():
+            raise LabelAuditError(
+                f"scores hold NaN or infinity in {int(broken.sum())} of {len(ids_)} rows (first: sample "
+                f"{ids_[broken][0]}): training has diverged, or the scores are not the model's output"
+            )
+        self._open.setdefault(split, rows.OpenEpoch()).add(ids_, labels_, packed)
 
     def record_embeddings(self, ids: Any, vectors: Any, *, split: str = "train") -> None:
         """Take a batch's feature vectors, beside its scores. Of a sample that comes twice in an epoch the last counts.
@@ -219,18 +232,12 @@ class Recorder(EpochWriter):
             )
         )
 
-    def _check_rows(self, ids: Array, logits: Array, labels: Array, facts: manifest.Manifest, split: str) -> None:
+    def _check_rows(self, ids: Array, labels: Array, facts: manifest.Manifest, split: str) -> None:
         outside = (labels < 0) | (labels >= facts.n_classes)
         if outside.any():
             raise LabelAuditError(
                 f"label {labels[outside][0]} of sample {ids[outside][0]} is out of range: the scores have "
                 f"{facts.n_classes} classes, 0 to {facts.n_classes - 1}"
-            )
-        broken = np.isnan(logits[:, 0])
-        if self._nan == "raise" and broken.any():
-            raise LabelAuditError(
-                f"scores hold NaN or infinity in {int(broken.sum())} of {len(ids)} rows (first: sample "
-                f"{ids[broken][0]}): training has diverged, or the scores are not the model's output"
             )
         length = self._lengths.get(split)
         if ids.dtype.kind in "iu" and length is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +11,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from labelaudit.errors import LabelAuditError
-from labelaudit.history import encode
-from labelaudit.history.manifest import Manifest
 from labelaudit.history.samples import Samples, as_id_array, from_table, keys_of, numbers
 
 Array = npt.NDArray[Any]
@@ -71,13 +69,8 @@ class OpenEpoch:
     columns: dict[str, list[Array]] = field(default_factory=dict)
     presented_before: int = 0  # presentations that a saved part has joined with later ones of the same sample
 
-    def add(self, ids: Array, labels: Array, logits: Array, facts: Manifest) -> None:
-        """Take a checked batch: ids (n,), labels (n,), logits (n, K) less their row's maximum."""
-        dtype = PRECISIONS[facts.precision]
-        if facts.keep == "scores":
-            packed = {"scores": encode.pack_scores(logits, dtype)}
-        else:
-            packed = encode.pack_summary(logits, labels, dtype)
+    def add(self, ids: Array, labels: Array, packed: Mapping[str, Array]) -> None:
+        """Take a checked batch: ids (n,), labels (n,), and the columns that `encode.packed` made of its scores."""
         keys, hashed = keys_of(ids)
         self.keys.append(keys)
         self.labels.append(labels.astype(np.int32))
