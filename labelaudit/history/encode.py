@@ -21,7 +21,7 @@ Ints = npt.NDArray[np.integer[Any]]
 PROBABILITY_FLOOR = 1e-12  # ln p of a class that was given exactly 0
 LOGIT_FLOOR = -60000.0  # below the maximum; within the range of half precision
 KEEP_SCORES_UP_TO = 32  # classes; keep="auto" turns to summaries above
-BLOCK = 1 << 17  # scores that are encoded at a time: they stay in a core's cache
+BLOCK = 1 << 19  # scores that are encoded at a time; smaller blocks are more turns at the interpreter lock
 
 
 class Scratch:
