@@ -19,7 +19,7 @@ def test_init_then_fit_then_relabel(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     planted = write_tree(tmp_path / "photos", per_class=30, wrong=2)
-    assert main(["fit", "--init", "--data-path", "photos", "--n-repeats", "2", "--num-epochs", "3"]) == 0
+    assert main(["fit", "--init", "--data-path", "photos", "--n-repeats", "2", "--num-epochs", "8"]) == 0
     assert "labelaudit fit labelaudit-fit.yaml" in capsys.readouterr().out
     assert main(["fit", "labelaudit-fit.yaml", "--batch-size", "16"]) == 0
     said = capsys.readouterr()
@@ -148,7 +148,7 @@ def test_relabelling_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     names = sorted(str(file.relative_to(tmp_path)) for file in (tmp_path / "data").rglob("*.png"))
     labels = [Path(name).parent.name for name in names]
     pd.DataFrame({"path": names, "label": labels}).to_csv(tmp_path / "labels.csv", index=False)
-    options = ["--n-repeats", "2", "--num-epochs", "3", "--batch-size", "16", "--quiet"]
+    options = ["--n-repeats", "2", "--num-epochs", "8", "--batch-size", "16", "--quiet"]
     place = ["--data-path", str(tmp_path / "labels.csv"), "--results-path", str(tmp_path / "r")]
     assert main(["fit", *place, *options]) == 0
     assert main(["relabel", str(tmp_path / "r"), "--sensitivity", "0.5", "--out", str(tmp_path / "new.csv")]) == 0
