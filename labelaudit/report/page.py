@@ -18,8 +18,8 @@ from labelaudit.report.embedding_map import chosen_visualization, embedding_map
 from labelaudit.report.media import Media
 from labelaudit.report.others import others_of
 from labelaudit.report.records import rounded, sample_records, worst_first
+from labelaudit.report.rendering import rendered
 from labelaudit.report.source import history_of
-from labelaudit.report.static_files import bundled, json_for_script, source_hash, styles, visible
 from labelaudit.report.thumbnails import MAX_BYTES, SIDE, Thumbnails, make_thumbnails
 
 if TYPE_CHECKING:
@@ -155,18 +155,11 @@ def _notes(audit: Audit, positions: Any, thumbnails: Thumbnails, curves: Curves 
 
 
 def _rendered(audit: Audit, data: dict[str, Any], title: str, notes: list[str]) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("labelaudit.report", "static"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["visible"] = visible
-    script, style, payload = bundled(*SCRIPTS), styles(*STYLES), json_for_script(data)
-    return environment.get_template("report.html.jinja").render(
+    return rendered(
+        "report.html.jinja",
+        data,
+        scripts=SCRIPTS,
+        sheets=STYLES,
         title=title,
         answer=answer_of(audit),
         notes=notes,
@@ -174,13 +167,5 @@ def _rendered(audit: Audit, data: dict[str, Any], title: str, notes: list[str]) 
         has_images=any(card["image"] for card in data["cards"]),
         learning=data["learning"],
         embedding=data["embedding"],
-        script=script,
-        style=style,
-        payload=payload,
-        policy=(
-            "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-            f"script-src {source_hash(script)}; style-src {source_hash(style)}"
-        ),
-        megabytes=f"{(len(payload) + len(script) + len(style) + 10_000) / 1e6:.1f}",
         made_by=f"labelaudit {audit.info.get('labelaudit', '')}".strip(),
     )

@@ -15,7 +15,7 @@ from labelaudit.report.curves import Curves
 from labelaudit.report.media import Media
 from labelaudit.report.page import Report
 from labelaudit.report.records import sample_records, worst_first
-from labelaudit.report.static_files import bundled, json_for_script, source_hash, styles, visible
+from labelaudit.report.rendering import rendered
 from labelaudit.report.thumbnails import Thumbnails, make_thumbnails
 
 SCRIPTS = ("card.js", "filters.js", "dialog.js", "boxes.js")
@@ -102,21 +102,14 @@ def _notes(issues: Issues, positions: Any, thumbnails: Thumbnails, curves: Curve
 
 
 def _rendered(found: Any, issues: Issues, cards: list[dict[str, Any]], title: str, notes: list[str]) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("labelaudit.report", "static"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["visible"] = visible
-    script, style, payload = bundled(*SCRIPTS), styles(*STYLES), json_for_script({"cards": cards})
     flagged = issues.audit.samples["is_label_issue"].to_numpy(bool)
     counts = {kind: int(((issues.kind == kind) & flagged).sum()) for kind in KINDS}
     places = [str(place) for place in found.info.get("history") or []]
-    return environment.get_template("detection.html.jinja").render(
+    return rendered(
+        "detection.html.jinja",
+        {"cards": cards},
+        scripts=SCRIPTS,
+        sheets=STYLES,
         title=title,
         counts=counts,
         n_objects=f"{len(found.objects):,}",
@@ -127,13 +120,5 @@ def _rendered(found: Any, issues: Issues, cards: list[dict[str, Any]], title: st
         run=" ".join(places),
         notes=notes,
         n_cards=len(cards),
-        script=script,
-        style=style,
-        payload=payload,
-        policy=(
-            "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-            f"script-src {source_hash(script)}; style-src {source_hash(style)}"
-        ),
-        megabytes=f"{(len(payload) + len(script) + len(style) + 10_000) / 1e6:.1f}",
         made_by=f"labelaudit {found.info.get('labelaudit', '')}".strip(),
     )
