@@ -13,12 +13,9 @@ from labelaudit.callbacks.embedding_queue import EmbeddingQueue
 from labelaudit.callbacks.writer_thread import WriterThread
 from labelaudit.history import Recorder
 
-# Rows are handed over in chunks: waking the thread for every batch would cost more. Larger ones leave the caches, and
-# the last one of an epoch is waited for.
-_CHUNK_BYTES = 2 << 20
-# Chunks are filled in turn. One that the thread has just read lies in the caches of its core, and to write there at
-# once would wait for every line of it.
-_TURN = 4
+# Rows are handed over in chunks. While the thread works on one, both threads want the interpreter lock some dozens of
+# times, and whoever waits for it sleeps: the larger the chunks, the rarer. The last one of an epoch is waited for.
+_CHUNK_BYTES = 8 << 20
 
 
 class BackgroundRecorder(WriterThread):
@@ -27,7 +24,7 @@ class BackgroundRecorder(WriterThread):
     Args:
         recorder: is called from the writer thread only.
         max_pending_mib: scores and labels that may wait to be reduced, in MiB; `add` waits where there are more. The
-            thread itself needs about four times a chunk (2 MiB), and keeps the columns of the open epoch.
+            thread itself needs about 8 MiB, and keeps the columns of the open epoch.
         on_error: "raise" stops training at the next `check()`, "warn" lets it go on without recording.
         first_rows: is called with ids, labels and split of each split's first batch, in the thread.
     """
@@ -46,7 +43,7 @@ class BackgroundRecorder(WriterThread):
         self._limit = int(max_pending_mib * (1 << 20))
         self._chunk_limit = min(_CHUNK_BYTES, self._limit // 4)
         self._chunks: dict[str, Chunk] = {}  # being filled, by split
-        self._spare: deque[Chunk] = deque()  # the one longest unused first
+        self._spare: deque[Chunk] = deque()
         self._held = 0  # bytes of all chunks there are
         self._embeddings = EmbeddingQueue(self._put, self._wait_until, self._record_embeddings, self._limit)
         super().__init__(recorder, on_error=on_error)
@@ -56,13 +53,18 @@ class BackgroundRecorder(WriterThread):
         if self._error is not None:
             return
         chunk = self._chunks.get(split)
-        if chunk is None or not chunk.takes(scores, labels):
+        if chunk is None or not chunk.add(ids, scores, labels):
             self._hand_over_scores(split)
             chunk = self._chunks[split] = self._new_chunk(scores, labels)
-        chunk.add(ids, scores, labels)
+            chunk.add(ids, scores, labels)
         if split not in self._seen:  # what is wrong with the rows is wrong with the first: don't wait for a full chunk
             self._seen.add(split)
             self._hand_over_scores(split, first=True)
+
+    def stage(self, scores: Tensor, labels: Tensor, *, split: str) -> tuple[Tensor, Tensor] | None:
+        """Copy a batch's scores and labels now; the copies may then be passed to `add`. None: not now."""
+        chunk = self._chunks.get(split)
+        return None if chunk is None else chunk.stage(scores, labels)
 
     def add_embeddings(self, ids: Any, vectors: Tensor, *, split: str) -> None:
         """Record a batch's vectors (n, d), beside its scores. The tensors may change afterwards."""
@@ -74,8 +76,7 @@ class BackgroundRecorder(WriterThread):
         n_bytes = Chunk.size_for(scores, labels, self._chunk_limit)
         with self._changed:
             while True:
-                turn = self._held + n_bytes > min(_TURN * n_bytes, self._limit)
-                spare = self._fitting_spare(scores, labels) if turn else None
+                spare = self._fitting_spare(scores, labels)
                 if spare is not None:
                     return spare
                 if self._held + n_bytes <= self._limit or not self._tasks:
@@ -87,7 +88,7 @@ class BackgroundRecorder(WriterThread):
     def _fitting_spare(self, scores: Tensor, labels: Tensor) -> Chunk | None:
         while self._spare:
             spare = self._spare.popleft()
-            if spare.takes(scores, labels):
+            if spare.fits(scores, labels):
                 return spare
             self._held -= spare.n_bytes
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -36,8 +36,9 @@ _OF_A_COMPILER = (FakeTensor, FunctionalTensor)
 class _Slots:
     """The first and the last thing captured in a step. Two slots, not a list: a compiled step guards on a list."""
 
-    first: Any = None
-    last: Any = None
+    def __init__(self) -> None:
+        self.first: Any = None
+        self.last: Any = None
 
     def put(self, value: Any) -> None:
         if self.first is None:
@@ -45,14 +46,13 @@ class _Slots:
         else:
             self.last = value
 
-    def clear(self) -> None:
+    def emptied(self) -> list[Any]:
+        """What was captured; from here on it is forgotten."""
+        first, last = self.first, self.last
+        if first is None:
+            return []
         self.first = self.last = None
-
-    def __iter__(self) -> Iterator[Any]:
-        if self.first is not None:
-            yield self.first
-            if self.last is not None:
-                yield self.last
+        return [first] if last is None else [first, last]
 
 
 class CapturedScores:
@@ -68,6 +68,7 @@ class CapturedScores:
         self._scores, self._labels = scores, labels
         self._named_losses, self._losses, self._forward = _Slots(), _Slots(), _Slots()
         self._closed: tuple[list[Any], list[Any]] | None = None
+        self._of_the_loss = False  # the last step's scores and labels were the arguments of its loss
         self.armed = False
         self._undo: list[Callable[[], None]] = []
 
@@ -90,17 +91,29 @@ class CapturedScores:
         self._undo = []
         self._disarm()
 
+    # A step is short and leaves the caches cold: what runs in every one of them does no more than it must.
+
     def begin(self) -> None:
         """A step begins: from now on losses and forward passes are the step's."""
-        self._disarm()
+        if self.armed:  # nobody took what the one before left
+            self._disarm()
         self.armed = True
 
-    def end_step(self) -> None:
-        """The step's own part ends, backward begins. A step that is repeated on the same batch begins anew."""
-        caught = self._caught()
-        if caught is not None:
-            self._closed = caught
-            self._clear()
+    def end_step(self, copy: Callable[[Tensor, Tensor], tuple[Tensor, Tensor] | None] | None = None) -> None:
+        """The step's own part ends, backward begins. A step that is repeated on the same batch begins anew.
+
+        Args:
+            copy: makes copies of scores and labels to stand for them from now on, where the last step's were those of
+                its loss: scores that outlive their step push the backward pass out of the caches. None: no copies.
+        """
+        losses = self._named_losses.emptied() + self._losses.emptied()
+        forwards = self._forward.emptied()
+        if copy is not None and self._of_the_loss and losses and _all_same(losses):
+            copied = copy(*losses[0])
+            if copied is not None:
+                losses, forwards = [copied], []
+        if losses or forwards:
+            self._closed = losses, forwards
 
     def take(self, outputs: Any, batch: Any, n: int, given: Callable[[], Any] = lambda: None) -> tuple[Tensor, Tensor]:
         """Scores and labels of the step that ended, for a batch of n samples; `given` looks labels up in the dataset.
@@ -108,13 +121,16 @@ class CapturedScores:
         Raises:
             LabelAuditError: they can't be told; the message says what was found and what to pass.
         """
-        losses, forwards = self._closed or self._caught() or ([], [])
+        if self._closed is None:
+            self.end_step()
+        losses, forwards = self._closed or ([], [])
         self._disarm()
         if self._scores is None and self._labels is None and losses and holds_only_loss(outputs):  # the usual, quickly
             scores, labels = losses[0]
-            same = all(pair[0] is scores and pair[1] is labels for pair in losses)
-            if same and are_scores(scores, n) and are_labels(labels, n):
+            if _all_same(losses) and are_scores(scores, n) and are_labels(labels, n):
+                self._of_the_loss = True
                 return scores, labels
+        self._of_the_loss = False
         found = Found(outputs, batch, n, losses, forwards)
         with torch.no_grad():
             return found.scores(self._scores, self._named), found.labels(self._labels, given)
@@ -122,17 +138,9 @@ class CapturedScores:
     def _disarm(self) -> None:
         self.armed = False
         self._closed = None
-        self._clear()
-
-    def _clear(self) -> None:
-        for slots in (self._named_losses, self._losses, self._forward):
-            slots.clear()
-
-    def _caught(self) -> tuple[list[Any], list[Any]] | None:
-        named, ends, forward = self._named_losses, self._losses, self._forward
-        if named.first is None and ends.first is None and forward.first is None:
-            return None
-        return [*named, *ends], [*forward]
+        self._named_losses.emptied()
+        self._losses.emptied()
+        self._forward.emptied()
 
     def _watcher(self, slots: _Slots) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def watch(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -148,3 +156,9 @@ class CapturedScores:
     def _after_forward(self, module: nn.Module, args: Any, output: Any) -> None:
         if self.armed:
             self._forward.put(output)
+
+
+def _all_same(losses: list[Any]) -> bool:
+    """Whether all loss functions were called with the same scores and labels."""
+    scores, labels = losses[0]
+    return all(pair[0] is scores and pair[1] is labels for pair in losses)

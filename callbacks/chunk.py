@@ -44,24 +44,48 @@ class Chunk:
         """Forget the rows."""
         self.filled = 0
         self._ids: list[Any] = []
+        self._staged: tuple[Tensor, Tensor] | None = None
 
-    def takes(self, scores: Tensor, labels: Tensor) -> bool:
-        """Whether this batch is of the buffer's kind and there is room for it."""
+    def fits(self, scores: Tensor, labels: Tensor) -> bool:
+        """Whether the empty chunk is of this batch's kind and has room for it."""
         return (
-            self.filled + len(scores) <= self.rows
+            len(scores) <= self.rows
             and scores.shape[1:] == self._scores.shape[1:]
             and labels.shape[1:] == self._labels.shape[1:]
             and (scores.dtype, labels.dtype) == (self._scores.dtype, self._labels.dtype)
             and (scores.device, labels.device) == (self._scores.device, self._labels.device)
         )
 
-    def add(self, ids: Any, scores: Tensor, labels: Tensor) -> None:
-        """Copy a batch that the chunk `takes`."""
-        start, self.filled = self.filled, self.filled + len(scores)
-        with torch.no_grad():
-            self._scores[start : self.filled].copy_(scores)
-            self._labels[start : self.filled].copy_(labels)
+    def stage(self, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Copy a batch to where the next one goes and return the two copies; None if of another kind or too long.
+
+        It becomes part of the chunk when `add` is called with these copies, and gives way to the next one else.
+        """
+        stop = self.filled + scores.shape[0]
+        room, label_room = self._scores[self.filled : stop], self._labels[self.filled : stop]
+        if (
+            room.shape != scores.shape
+            or label_room.shape != labels.shape
+            or room.dtype is not scores.dtype
+            or label_room.dtype is not labels.dtype
+            or room.device != scores.device
+            or label_room.device != labels.device
+        ):
+            return None
+        room.copy_(scores.detach())
+        label_room.copy_(labels.detach())
+        self._staged = room, label_room
+        return self._staged
+
+    def add(self, ids: Any, scores: Tensor, labels: Tensor) -> bool:
+        """Take a batch, staged or not; return False if it is of another kind or too long for the room left."""
+        is_staged = self._staged is not None and scores is self._staged[0] and labels is self._staged[1]
+        if not is_staged and self.stage(scores, labels) is None:
+            return False
+        self._staged = None
         self._ids.append(_to_host(ids) if isinstance(ids, Tensor) else ids)
+        self.filled += scores.shape[0]
+        return True
 
     def seal(self) -> None:
         """Start the copy to the host, in stream order."""

@@ -157,9 +157,13 @@ class PredictionRecorder(RecordingCallback):
 
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: Tensor) -> None:
         """What is computed from here on is not the step's."""
-        if pl_module.automatic_optimization:
+        if not pl_module.automatic_optimization or not self._captured.armed:
+            return
+        if self._embeddings is None:
+            self._captured.end_step(self._stage)
+        else:
             self._captured.end_step()
-            if self._embeddings is not None and self._embeddings.armed:
+            if self._embeddings.armed:
                 self._embeddings.end_step()
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -200,14 +204,19 @@ class PredictionRecorder(RecordingCallback):
             check_labels(labels[kept], given[kept], ids[kept])
 
     def _begin(self, split: str, trainer: Any) -> None:
-        if self._writer is None or split not in self._splits or trainer.sanity_checking:
-            return
-        epoch = trainer.current_epoch
-        if epoch % self._every_n_epochs == 0:
-            self._open[split] = epoch
-            self._captured.begin()
-            if self._embeddings is not None and wanted(self._embedding_epochs, epoch):
-                self._embeddings.begin()
+        if split not in self._open:  # the epoch's first batch
+            if self._writer is None or split not in self._splits or trainer.sanity_checking:
+                return
+            if trainer.current_epoch % self._every_n_epochs != 0:
+                return
+            self._open[split] = trainer.current_epoch
+        self._captured.begin()
+        if self._embeddings is not None and wanted(self._embedding_epochs, self._open[split]):
+            self._embeddings.begin()
+
+    def _stage(self, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor] | None:
+        copies: tuple[Tensor, Tensor] | None = self._writer.stage(scores, labels, split="train")
+        return copies
 
     def _commit(self, split: str, outputs: Any, batch: Any) -> None:
         if self._writer is None or not self._captured.armed:

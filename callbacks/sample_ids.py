@@ -110,13 +110,17 @@ class _Notes:
     def __init__(self) -> None:
         self.iterators: weakref.WeakSet[_PlainIterator] = weakref.WeakSet()
         self.made = 0
+        self.askers = 1  # recorders that follow the loader
         self.newest: deque[tuple[Any, Ids]] | None = None
 
     def take(self, batch: Any) -> Ids | None:
+        newest, alone = self.newest, self.askers == 1  # whoever uses a batch holds it: no need to, once all have asked
+        if alone and newest and newest[0][0] is batch:  # the usual, quickly
+            return newest.popleft()[1]
         for iterator in self.iterators:
             for place, (made, ids) in enumerate(iterator.recent):
                 if made is batch:
-                    for _ in range(place):  # older ones will not come any more
+                    for _ in range(place + alone):  # older ones will not come any more
                         iterator.recent.popleft()
                     return ids
         return None
@@ -156,12 +160,13 @@ class FollowedLoader:
         """Batches handed out so far."""
         return self._labelaudit_notes.made
 
-    @property
-    def newest_ids(self) -> Ids:
-        """Positions of the samples of the batch handed out last, (n,)."""
+    def take_newest_ids(self) -> Ids:
+        """Positions of the samples of the batch handed out last, (n,). None of the batches is kept alive for more."""
         newest = self._labelaudit_notes.newest
         assert newest is not None
-        return newest[-1][1]
+        ids = newest[-1][1]
+        newest.clear()
+        return ids
 
     def ids_of(self, batch: Any) -> Ids | None:
         """Positions of the samples of the batch to be used next, (n,); None if this loader did not make it."""
@@ -175,6 +180,7 @@ def follow(loader: Any) -> Any:
         LabelAuditError: for an iterable dataset, or a loader that is no DataLoader: their samples have no positions.
     """
     if isinstance(loader, FollowedLoader):
+        loader._labelaudit_notes.askers += 1
         return loader
     if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
         what = type(loader.dataset if isinstance(loader, DataLoader) else loader).__name__

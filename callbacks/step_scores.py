@@ -150,7 +150,10 @@ def holds_only_loss(outputs: Any) -> bool:
 
 def are_scores(value: Any, n: int) -> bool:
     """One or several numbers for each of n samples."""
-    return isinstance(value, Tensor) and value.is_floating_point() and value.ndim in (1, 2) and len(value) == n
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        return False
+    shape = value.shape
+    return len(shape) in (1, 2) and shape[0] == n
 
 
 def are_labels(value: Any, n: int) -> bool:

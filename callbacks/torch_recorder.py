@@ -247,4 +247,4 @@ class TorchRecorder:
                 f"the {split} loader gave {new} batches since the last record(), so it is unknown which one this is."
                 " Record every batch once, when it is used; where batches are fetched ahead or skipped, pass ids="
             )
-        return positions(loader.newest_ids)
+        return positions(loader.take_newest_ids())

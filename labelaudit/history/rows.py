@@ -138,7 +138,8 @@ def checked_batch(ids: Any, scores: Any, labels: Any, ignore_label: int | None) 
     labels = integer_labels(labels)
     if ignore_label is not None:
         kept = labels != ignore_label
-        ids, scores, labels = ids[kept], scores[kept], labels[kept]
+        if not kept.all():  # a copy of all scores is dear
+            ids, scores, labels = ids[kept], scores[kept], labels[kept]
     return ids, scores.astype(np.float32) if scores.dtype.kind in "iu" else scores, labels
 
 

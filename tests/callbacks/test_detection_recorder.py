@@ -351,7 +351,13 @@ def test_from_a_yaml(tmp_path: Path) -> None:
         "enable_checkpointing": False,
     }
     config = {"trainer": {"max_epochs": 1, "accelerator": "cpu", "callbacks": [callback], **quiet}}
-    LightningCLI(TinyDetector, Data, args={"fit": config} | {"subcommand": "fit"}, save_config_callback=None)
+    LightningCLI(
+        TinyDetector,
+        Data,
+        args={"fit": config} | {"subcommand": "fit"},
+        save_config_callback=None,
+        seed_everything_default=0,
+    )
     assert open_history(tmp_path / "run").class_names == list("abcdefgh")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 from typing import Any
 
@@ -69,8 +70,8 @@ def test_a_step_adds_only_copies(tmp_path: Any) -> None:
     added.subtract(operators())
     assert {name for name, n in added.items() if n} == {"empty", "slice", "copy_", "detach"}
     assert added["empty"] in (2, 4)  # buffers for scores and labels
-    assert added["detach"] == 1  # a look at the dataset's labels, before training
     assert added["copy_"] == added["slice"] == 2 * 7  # steps
+    assert added["detach"] == added["copy_"] + 1  # a look at the dataset's labels, before training
 
 
 def test_the_way_of_the_scores_reads_no_value() -> None:
@@ -93,6 +94,52 @@ def test_the_way_of_the_scores_reads_no_value() -> None:
     captured.detach()
     writer.add(list(range(8)), scores, labels, split="train")
     assert scores.device.type == labels.device.type == "meta"
+
+
+def test_nothing_of_a_step_outlives_it(tmp_path: Any) -> None:
+    """The scores are free before the backward pass begins, as without a recorder; the batch when its step ends."""
+
+    class Watched(Spy):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scores: list[weakref.ref[torch.Tensor]] = []
+            self.inputs: list[weakref.ref[torch.Tensor]] = []
+            self.alive: list[bool] = []
+
+        def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+            x, y = batch
+            self.alive += [ref() is not None for ref in self.inputs[-1:]]
+            logits = self.logits(x)
+            self.scores.append(weakref.ref(logits))
+            self.inputs.append(weakref.ref(x))
+            return nn.functional.cross_entropy(logits, y)
+
+        def on_after_backward(self) -> None:
+            self.alive += [
+                ref() is not None for ref in self.scores[2:]
+            ]  # the first step shows where they are, the second begins a chunk
+
+    module = Watched()
+    trainer(PredictionRecorder(tmp_path / "run"), max_epochs=1).fit(module, loader())
+    assert len(module.scores) == 7
+    assert len(module.alive) > 7
+    assert not any(module.alive)
+
+
+def test_a_step_that_says_otherwise_later_is_believed(tmp_path: Any) -> None:
+    """Copies made of the loss's arguments give way where a later step returns its scores."""
+
+    class Changing(Spy):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            x, y = batch
+            logits = self.logits(x)
+            self.note("train", x, logits if batch_idx != 3 else logits * 2, y)
+            loss = nn.functional.cross_entropy(logits, y)
+            return loss if batch_idx != 3 else {"loss": loss, "logits": logits * 2}
+
+    module = Changing()
+    trainer(PredictionRecorder(tmp_path / "run"), max_epochs=2).fit(module, loader())
+    assert_recorded(tmp_path / "run", module.said["train"])
 
 
 def test_scores_may_change_after_the_step(tmp_path: Any) -> None:
