@@ -30,7 +30,8 @@ COLLAPSE = 0.6  # memorising has begun when twice the epochs lose four tenths of
 MATERIAL = 0.2  # ... unless those were few beside what the model leaves open
 EARLY_FALL = 0.67  # in epochs 3 and 4 a fall of the disagreement by a third or more is learning still
 EARLY_MATERIAL = 0.5
-BY_HEART = 0.25  # a run whose disagreement falls to a quarter of that of epochs 3 and 4, and never stood still, ...
+BY_HEART = 0.25  # a run whose disagreement falls to a quarter of that of epochs 3 and 4, and that never stood still ...
+NOTHING = 2e-3  # ... before less than this share of estimated errors was left, ...
 FIRST = 3  # ... learned the labels by heart too fast to see where: its first three epochs are what there is
 
 
@@ -76,11 +77,13 @@ def early_epochs(history: History, run: int, epochs: list[int], split: str | Non
     for number, block in enumerate(doubling_blocks(len(epochs))):
         if number > 0:
             readings.append(_read(history, run, [epochs[i] for i in block], split, rows, labels))
-            if len(readings) > 1 and _learned(number, *readings[-2:]):
+            if len(readings) > 1 and _memorising(number, *readings[-2:]):
                 return epochs[:used]
+            if len(readings) > 1 and _stands_still(*readings[-2:]):
+                nothing_left = readings[-1].wrong < NOTHING
+                return epochs[:FIRST] if nothing_left and _by_heart(readings) else epochs[:used]
         used = block.stop
-    by_heart = len(readings) > 2 and readings[-1].disagreeing < BY_HEART * readings[1].disagreeing
-    return epochs[:FIRST] if by_heart else epochs
+    return epochs[:FIRST] if _by_heart(readings) else epochs
 
 
 def doubling_blocks(n_epochs: int) -> Iterator[range]:
@@ -121,12 +124,20 @@ def _read(history: History, run: int, epochs: list[int], split: str | None, rows
     return _Reading(model.rate, float((disagreeing & (wrong <= 0.5)).mean()), float(disagreeing.mean()))
 
 
-def _learned(number: int, before: _Reading, now: _Reading) -> bool:
-    """Say whether the block before was the last one of learning."""
-    if now.disagreeing > PLATEAU * before.disagreeing:
-        return True
+def _stands_still(before: _Reading, now: _Reading) -> bool:
+    """Say whether nothing more was learned after the block before."""
+    return now.disagreeing > PLATEAU * before.disagreeing
+
+
+def _memorising(number: int, before: _Reading, now: _Reading) -> bool:
+    """Say whether the wrong labels are being learned by heart since the block before."""
     if number == 2 and not (
         now.disagreeing > EARLY_FALL * before.disagreeing and before.wrong > EARLY_MATERIAL * before.open
     ):
         return False
     return now.wrong < COLLAPSE * before.wrong and before.wrong > MATERIAL * before.open
+
+
+def _by_heart(readings: list[_Reading]) -> bool:
+    """Say whether next to nothing disagrees any more of what disagreed in epochs 3 and 4."""
+    return len(readings) > 2 and readings[-1].disagreeing < BY_HEART * readings[1].disagreeing

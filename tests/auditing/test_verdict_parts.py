@@ -148,3 +148,42 @@ def test_a_model_that_learned_nothing_flags_nothing() -> None:
     audit = labelaudit.audit(history_from_arrays(rng.normal(size=(5, 600, 3)), labels))
     assert audit.summary["n_flagged"] == 0
     assert any("learned nothing" in note for note in audit.summary["notes"])
+
+
+def _logits(strength: np.ndarray, given: np.ndarray, towards: np.ndarray, k: int) -> np.ndarray:
+    """Noise, plus `strength` (epochs, 2) times the class it learns and the label it learns by heart."""
+    rng = np.random.default_rng(5)
+    z = rng.normal(size=(len(strength), len(given), k))
+    rows = np.arange(len(given))
+    for epoch, (learned, by_heart) in enumerate(strength):
+        z[epoch, rows, towards] += learned
+        z[epoch, rows, given] += by_heart
+    return z
+
+
+def test_labels_learned_by_heart_at_once_are_read_from_the_first_epochs() -> None:
+    """All but a few twins is learned by heart within eight epochs, and that stands still: nothing is left to read."""
+    rng = np.random.default_rng(1)
+    n, k = 2000, 5
+    true = rng.integers(0, k, n)
+    given = noisy(true, np.full((k, k), 0.025) + 0.875 * np.eye(k))
+    strength = np.array([[2.0, 0.0], [2.2, 0.0], [2.2, 0.0], [2.0, 4.0], *[[2.5, 5.0]] * 4, *[[2.0, 12.0]] * 24])
+    z = _logits(strength, given, true, k)
+    z[8:, :12] = 0.0
+    z[8:, np.arange(12), given[:12]] = 9.0
+    z[8:, np.arange(12), (given[:12] + 1) % k] = 9.3  # equal inputs with two labels: never learned, and no mistake
+    history = history_from_arrays(z, given)
+    assert early_epochs(history, 0, list(range(32)), None) == [0, 1, 2]
+    found = labelaudit.audit(history)
+    flagged = found.samples["is_label_issue"].to_numpy()
+    assert (flagged & (given != true)).sum() > 0.6 * (given != true).sum()
+    assert (flagged & (given == true)).sum() < 0.1 * flagged.sum()
+
+
+def test_a_weak_model_is_said_to_be_weak() -> None:
+    rng = np.random.default_rng(2)
+    true = rng.integers(0, 4, 1000)
+    weak = labelaudit.audit(history_from_arrays(_logits(np.full((6, 2), [0.3, 0.0]), true, true, 4), true))
+    assert any("learned little" in note for note in weak.summary["notes"])
+    clear = labelaudit.audit(history_from_arrays(_logits(np.full((6, 2), [6.0, 0.0]), true, true, 4), true))
+    assert clear.summary["notes"] == []
