@@ -9,6 +9,7 @@ is kept in a folder and used again; only labelaudit is always run anew.
     python benchmarks/detection_quality.py --methods    # and every method
     python benchmarks/detection_quality.py --ablation   # and the verdict less each of its parts
     python benchmarks/detection_quality.py --quick      # digits only
+    python benchmarks/detection_quality.py --unseen     # other data sets, that played no part in making the method
 
 It needs `pip install cleanlab aum` and Debian's dataset-fashion-mnist.
 """
@@ -119,6 +120,7 @@ def main() -> None:
     """Parse options, run, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="+", help="only these data sets")
+    parser.add_argument("--unseen", action="store_true", help="the data sets kept apart from making the method")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="digits, three kinds of noise, one seed")
     parser.add_argument("--rows", action="store_true", help="print every row too")
@@ -136,10 +138,11 @@ def main() -> None:
 
     if options.fresh:
         shutil.rmtree(options.folder / "histories", ignore_errors=True)
-    names = options.data or (["digits"] if options.quick else list(quality_data.NAMES))
+    usual = quality_data.UNSEEN if options.unseen else quality_data.NAMES
+    names = options.data or (["digits"] if options.quick else list(usual))
     every = list(cases(names, 1 if options.quick else options.seeds, options.quick, options.folder))
     results = pd.DataFrame(run_all(every, options.folder, options.jobs, options.ablation))
-    results.to_parquet(options.folder / "results.parquet")
+    results.to_parquet(options.folder / ("results_unseen.parquet" if options.unseen else "results.parquet"))
     rows = quality_report.by_row(results)
     print(quality_report.summary(rows))
     if options.rows:
