@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from labelaudit.callbacks.lightning_base import Callback, one_of
+from labelaudit.callbacks.ranks import answer_of_rank_zero
 from labelaudit.callbacks.writer_thread import WriterThread, report_error
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.epoch_writer import EpochWriter
@@ -128,16 +129,19 @@ class RecordingCallback(Callback):
     def _open_history(self, trainer: Any) -> WriterThread:
         resumed = trainer.ckpt_path is not None or trainer.current_epoch > 0
         self._n_writers = trainer.world_size
-        writer = self._make_writer(
-            {
-                "overwrite": self._overwrite and not resumed,  # the older epochs belong to the run that goes on
-                "resume": resumed,
-                "start_epoch": trainer.current_epoch if resumed else 0,
-                "writer": trainer.global_rank,
-                "segment": trainer.strategy.broadcast(EpochWriter.next_segment(self.path)),
-            }
-        )
-        trainer.strategy.barrier("labelaudit")  # every rank has looked at the folder before one writes to it
+        segment = answer_of_rank_zero(lambda: EpochWriter.next_segment(self.path), trainer.strategy.broadcast)
+        try:
+            writer = self._make_writer(
+                {
+                    "overwrite": self._overwrite and not resumed,  # the older epochs belong to the run that goes on
+                    "resume": resumed,
+                    "start_epoch": trainer.current_epoch if resumed else 0,
+                    "writer": trainer.global_rank,
+                    "segment": segment,
+                }
+            )
+        finally:  # where it fails, too: the others wait
+            trainer.strategy.barrier("labelaudit")  # every rank has looked at the folder before one writes to it
         return self._make_thread(writer)
 
     def _go_on_with_part(self, trainer: Any) -> None:

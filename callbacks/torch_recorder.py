@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from labelaudit.callbacks.background import BackgroundRecorder
 from labelaudit.callbacks.captured_embeddings import CapturedEmbeddings, flat
+from labelaudit.callbacks.ranks import answer_of_rank_zero
 from labelaudit.callbacks.sample_ids import Ids, Positions, follow
 from labelaudit.callbacks.step_scores import check_batch
 from labelaudit.errors import LabelAuditError
@@ -213,20 +214,27 @@ class TorchRecorder:
 
     def _open(self) -> BackgroundRecorder:
         together = dist.is_available() and dist.is_initialized()
-        segment = [Recorder.next_segment(self.path)]
-        if together:
-            dist.broadcast_object_list(segment)
-        recorder = Recorder(
-            self.path,
-            n_samples=self.n_samples or None,
-            start_epoch=self._start,
-            writer=dist.get_rank() if together else 0,
-            n_writers=dist.get_world_size() if together else 1,
-            segment=segment[0],
-            **self._options,
-        )
-        if together:
-            dist.barrier()  # every rank has looked at the folder before one writes to it
+
+        def broadcast(answer: Any) -> Any:
+            answers = [answer]
+            if together:
+                dist.broadcast_object_list(answers)
+            return answers[0]
+
+        segment = answer_of_rank_zero(lambda: Recorder.next_segment(self.path), broadcast)
+        try:
+            recorder = Recorder(
+                self.path,
+                n_samples=self.n_samples or None,
+                start_epoch=self._start,
+                writer=dist.get_rank() if together else 0,
+                n_writers=dist.get_world_size() if together else 1,
+                segment=segment,
+                **self._options,
+            )
+        finally:  # where it fails, too: the others wait
+            if together:
+                dist.barrier()  # every rank has looked at the folder before one writes to it
         self._start = recorder.next_epoch
         self._writer = BackgroundRecorder(recorder, max_pending_mib=self._max_pending_mib, on_error=self._on_error)
         if self._part is not None and not self._writer.load_part(self._part, split="train"):

@@ -18,6 +18,8 @@ from torch.utils.data import ConcatDataset, Subset, TensorDataset, WeightedRando
 
 from labelaudit import open_history
 from labelaudit.callbacks import PredictionRecorder
+from labelaudit.callbacks.ranks import answer_of_rank_zero
+from labelaudit.errors import LabelAuditError
 
 Pair = namedtuple("Pair", ["x", "y"])
 
@@ -166,6 +168,8 @@ sys.path.insert(0, {tests!r})
 warnings.simplefilter("ignore")
 from spy import Spy, loader, trainer
 from labelaudit.callbacks import PredictionRecorder
+from labelaudit.callbacks.ranks import answer_of_rank_zero
+from labelaudit.errors import LabelAuditError
 if __name__ == "__main__":
     module = Spy()
     t = trainer(PredictionRecorder({path!r}), devices=2, strategy="ddp")
@@ -200,6 +204,52 @@ def test_two_processes(tmp_path: Any, workers: int) -> None:
         row = open_history(path).epoch(epoch).to_pylist()[position]
         said[epoch][position] = (row["probabilities"], row["given_label"])
     assert_recorded(path, said)
+
+
+ONE_FAILS = """
+import sys, warnings
+sys.path.insert(0, {tests!r})
+warnings.simplefilter("ignore")
+from spy import Spy, loader, trainer
+from labelaudit.callbacks import PredictionRecorder
+from labelaudit.callbacks.ranks import answer_of_rank_zero
+from labelaudit.errors import LabelAuditError
+
+
+class Locked(PredictionRecorder):
+    def _make_writer(self, start):
+        if start["writer"] == 1:
+            raise PermissionError("no access")
+        return super()._make_writer(start)
+
+
+if __name__ == "__main__":
+    t = trainer(Locked({path!r}, on_error="warn"), devices=2, strategy="ddp", max_epochs=1)
+    t.fit(Spy(), loader())
+"""
+
+
+@pytest.mark.slow
+def test_one_of_two_processes_cannot_write(tmp_path: Any) -> None:
+    """Training goes on, and nobody waits for the one without a history."""
+    path = str(tmp_path / "run")
+    script = tmp_path / "train.py"
+    script.write_text(ONE_FAILS.format(tests=str(Path(__file__).parent), path=path))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, str(script)], env=environment, check=True, capture_output=True, timeout=120)
+    assert open_history(path).epoch(0).num_rows == (N + 1) // 2
+
+
+@pytest.mark.parametrize("problem", [OSError("gone"), LabelAuditError("damaged")])
+def test_what_rank_zero_cannot_find_out_nobody_waits_for(problem: Exception) -> None:
+    def fails() -> Any:
+        raise problem
+
+    with pytest.raises(type(problem), match=str(problem)):
+        answer_of_rank_zero(lambda: 3, lambda answer: problem)  # rank 1
+    with pytest.raises(type(problem), match=str(problem)):
+        answer_of_rank_zero(fails, lambda answer: answer)  # rank 0
+    assert answer_of_rank_zero(fails, lambda answer: 4) == 4  # rank 1, where only it failed
 
 
 CONFIG = """
