@@ -32,7 +32,18 @@ EARLY_FALL = 0.67  # in epochs 3 and 4 a fall of the disagreement by a third or 
 EARLY_MATERIAL = 0.5
 BY_HEART = 0.25  # a run whose disagreement falls to a quarter of that of epochs 3 and 4, and that never stood still ...
 NOTHING = 2e-3  # ... before less than this share of estimated errors was left, ...
-FIRST = 3  # ... learned the labels by heart too fast to see where: its first three epochs are what there is
+FIRST = 3  # ... learned the labels by heart too fast to see where: its first three epochs are what there is, or fewer
+STAY_WRONG = 2 / 3  # if so many of those that they call wrong are the last to be learned ...
+FEW = 10  # ... and if they are not fewer than that
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A doubling block of epochs: mean probabilities (K, m) of the subset, which of it the noise model calls wrong."""
+
+    mean: Array
+    called: npt.NDArray[np.bool_]
+    reading: _Reading
 
 
 @dataclass(frozen=True)
@@ -72,18 +83,20 @@ def early_epochs(history: History, run: int, epochs: list[int], split: str | Non
     table = history.table(split)
     rows = _subset(table.keys, min(SUBSET, max(SUBSET_VALUES // history.n_classes, 50)))
     labels = table.labels[rows]
-    readings: list[_Reading] = []
+    blocks: list[_Block] = []
     used = 0
     for number, block in enumerate(doubling_blocks(len(epochs))):
-        if number > 0:
-            readings.append(_read(history, run, [epochs[i] for i in block], split, rows, labels))
-            if len(readings) > 1 and _memorising(number, *readings[-2:]):
+        blocks.append(_read(history, run, [epochs[i] for i in block], split, rows, labels))
+        if number > 1:
+            before, now = blocks[-2].reading, blocks[-1].reading
+            if _memorising(number, before, now):
                 return epochs[:used]
-            if len(readings) > 1 and _stands_still(*readings[-2:]):
-                nothing_left = readings[-1].wrong < NOTHING
-                return epochs[:FIRST] if nothing_left and _by_heart(readings) else epochs[:used]
+            if _stands_still(before, now):
+                if now.wrong >= NOTHING or not _by_heart(blocks):
+                    return epochs[:used]
+                break
         used = block.stop
-    return epochs[:FIRST] if _by_heart(readings) else epochs
+    return epochs[: _first(blocks, labels)] if _by_heart(blocks) else epochs
 
 
 def doubling_blocks(n_epochs: int) -> Iterator[range]:
@@ -104,7 +117,7 @@ def _subset(keys: Array, size: int) -> Array:
     return np.sort(np.argpartition(hash_array(keys), size)[:size])
 
 
-def _read(history: History, run: int, epochs: list[int], split: str | None, rows: Array, labels: Array) -> _Reading:
+def _read(history: History, run: int, epochs: list[int], split: str | None, rows: Array, labels: Array) -> _Block:
     """Average a block of epochs over the subset and fit the noise model to it."""
     total = np.zeros((history.n_classes, len(rows)))
     seen = np.zeros(len(rows))
@@ -114,14 +127,18 @@ def _read(history: History, run: int, epochs: list[int], split: str | None, rows
         whole = ~np.isnan(frame.loss)
         total[:, found[whole]] += frame.probabilities[:, whole]
         seen[found[whole]] += 1
+    with np.errstate(invalid="ignore"):
+        mean = total / seen
     some = seen > 0
     if not some.any():
-        return _Reading(0.0, 0.0, 0.0)
-    mean, given = total[:, some] / seen[some], labels[some]
-    model = noise_model.fit(mean, given, iterations=8)
-    wrong = noise_model.posterior(model, lambda here: mean[:, here], given).wrong
-    disagreeing = mean.argmax(axis=0) != given
-    return _Reading(model.rate, float((disagreeing & (wrong <= 0.5)).mean()), float(disagreeing.mean()))
+        return _Block(mean, np.zeros(len(rows), bool), _Reading(0.0, 0.0, 0.0))
+    given = labels[some]
+    model = noise_model.fit(mean[:, some], given, iterations=8)
+    wrong = noise_model.posterior(model, lambda here: mean[:, some][:, here], given).wrong > 0.5
+    disagreeing = mean[:, some].argmax(axis=0) != given
+    called = np.zeros(len(rows), bool)
+    called[some] = wrong
+    return _Block(mean, called, _Reading(model.rate, float((disagreeing & ~wrong).mean()), float(disagreeing.mean())))
 
 
 def _stands_still(before: _Reading, now: _Reading) -> bool:
@@ -138,6 +155,33 @@ def _memorising(number: int, before: _Reading, now: _Reading) -> bool:
     return now.wrong < COLLAPSE * before.wrong and before.wrong > MATERIAL * before.open
 
 
-def _by_heart(readings: list[_Reading]) -> bool:
+def _by_heart(blocks: list[_Block]) -> bool:
     """Say whether next to nothing disagrees any more of what disagreed in epochs 3 and 4."""
-    return len(readings) > 2 and readings[-1].disagreeing < BY_HEART * readings[1].disagreeing
+    return len(blocks) > 3 and blocks[-1].reading.disagreeing < BY_HEART * blocks[2].reading.disagreeing
+
+
+def _first(blocks: list[_Block], labels: Array) -> int:
+    """Return how many epochs to read of a run that learned its labels by heart too fast to see where.
+
+    Where those that the first epoch calls wrong are also the last to be learned, it was right about them, and the
+    next one has begun to forget; else the second, else the third.
+    """
+    for number in range(FIRST - 1):
+        called = blocks[number].called
+        later = np.mean([block.mean for block in blocks[number + 1 :]], axis=0)
+        last = _last_learned(later, labels, int(called.sum()))
+        if called.sum() >= FEW and (called & last).sum() > STAY_WRONG * called.sum():
+            return number + 1
+    return FIRST
+
+
+def _last_learned(mean: Array, labels: Array, n: int) -> npt.NDArray[np.bool_]:
+    """Return which n samples give their label the lowest log ratio in these probabilities, (m,) bool."""
+    rows = np.arange(len(labels))
+    given = mean[labels, rows]
+    others = mean.copy()
+    others[labels, rows] = -1
+    against = np.nan_to_num(np.log(others.max(axis=0) + 1e-3) - np.log(given + 1e-3), nan=-np.inf)
+    found = np.zeros(len(labels), bool)
+    found[np.argsort(-against, kind="stable")[:n]] = True
+    return found
