@@ -15,7 +15,7 @@ from torch import nn
 
 from labelaudit.callbacks.training.classifier import ImageClassifier
 from labelaudit.callbacks.training.lightning_names import pl
-from labelaudit.callbacks.training.small_cnn import SmallCNN
+from labelaudit.callbacks.training.small_cnn import LOSS_POWER, SmallCNN
 from labelaudit.errors import LabelAuditError
 
 SMALL_CNN = "small_cnn"
@@ -66,7 +66,8 @@ def build(
             mean, deviation = [list(numbers) for numbers in IMAGENET]
     if weights not in (None, PRETRAINED):
         load_weights(net, str(weights))
-    return ImageClassifier(net, learning_rate, torch.tensor(mean), torch.tensor(deviation))
+    power = LOSS_POWER if name == SMALL_CNN else 0.0
+    return ImageClassifier(net, learning_rate, torch.tensor(mean), torch.tensor(deviation), power)
 
 
 def _of_torchvision(name: str, weights: str | None, n_classes: int) -> nn.Module:

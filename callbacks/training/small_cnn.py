@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 POOLED = 2  # cells a side in front of the last layer: a little of where things are, at any image size
+LOSS_POWER = 0.4  # of the loss that it is trained with: wrong labels are learned less, see docs/fit.md
 
 
 def _block(n_in: int, n_out: int) -> nn.Sequential:

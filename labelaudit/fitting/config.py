@@ -48,7 +48,7 @@ class FitConfig:
     model_weights: str | None = _key(None, 'file of a state dict, or "pretrained" for torchvision\'s own; empty: none')
     n_repeats: int = _key(3, "how many models are trained, each on another part of the images", low=1)
     num_epochs: int = _key(6, "epochs of each", low=1)
-    batch_size: int = _key(32, "images in a training step", low=1)
+    batch_size: int = _key(16, "images in a training step", low=1)
     learning_rate: float = _key(0.003, "highest learning rate; it rises to it and falls again", low=1e-9)
     splits: str = _key(
         "kfold",

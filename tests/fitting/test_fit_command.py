@@ -18,12 +18,12 @@ def test_init_then_fit_then_relabel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    planted = write_tree(tmp_path / "photos", per_class=30, wrong=2)
+    planted = write_tree(tmp_path / "photos", per_class=40, wrong=2)
     assert main(["fit", "--init", "--data-path", "photos", "--n-repeats", "2", "--num-epochs", "8"]) == 0
     assert "labelaudit fit labelaudit-fit.yaml" in capsys.readouterr().out
     assert main(["fit", "labelaudit-fit.yaml", "--batch-size", "16"]) == 0
     said = capsys.readouterr()
-    assert "90 images of 3 classes (30 to 30 images each)" in said.err
+    assert "120 images of 3 classes (40 to 40 images each)" in said.err
     assert "12 x 12 pixels, grey" in said.err
     assert "100% of the images get a prediction by a model that never saw them" in said.err
     assert "An epoch takes" in said.err
@@ -96,7 +96,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     for file in planted:  # every mistake has a namesake where it belongs
         other = tmp_path / "data" / planted[file] / Path(file).name
         other.write_bytes((tmp_path / "data" / planted[file] / f"{planted[file]}010.png").read_bytes())
-    options = ["--n-repeats", "2", "--num-epochs", "3", "--batch-size", "16", "--quiet"]
+    options = ["--n-repeats", "2", "--num-epochs", "8", "--batch-size", "16", "--quiet"]
     assert main(["fit", "--data-path", str(tmp_path / "data"), "--results-path", str(tmp_path / "r"), *options]) == 0
     capsys.readouterr()
     return tmp_path
@@ -136,7 +136,7 @@ def test_what_relabel_changes_is_what_the_table_says(run: Path, capsys: pytest.C
         sure = (table["label"] != table["corrected_label"]) & (table["suggestion_confidence"] >= float(sensitivity))
         assert {row["sample_id"] for row in changes} == set(table.index[sure])
     assert set(table.index[table["relabel"]]) == set(table.index[sure])  # 0.9 is the default
-    options = ["--n-repeats", "2", "--num-epochs", "3", "--batch-size", "16", "--quiet", "--sensitivity", "0.5"]
+    options = ["--n-repeats", "2", "--num-epochs", "8", "--batch-size", "16", "--quiet", "--sensitivity", "0.5"]
     assert main(["fit", "--data-path", str(run / "data"), "--results-path", str(run / "r"), *options]) == 0
     capsys.readouterr()
     assert main(["relabel", str(run / "r"), "--dry-run"]) == 0  # as the run says, unless it is said anew
@@ -144,7 +144,7 @@ def test_what_relabel_changes_is_what_the_table_says(run: Path, capsys: pytest.C
 
 
 def test_relabelling_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    planted = write_tree(tmp_path / "data", per_class=30, wrong=2)
+    planted = write_tree(tmp_path / "data", per_class=40, wrong=2)
     names = sorted(str(file.relative_to(tmp_path)) for file in (tmp_path / "data").rglob("*.png"))
     labels = [Path(name).parent.name for name in names]
     pd.DataFrame({"path": names, "label": labels}).to_csv(tmp_path / "labels.csv", index=False)

@@ -14,8 +14,9 @@ from torch import nn
 from labelaudit import LabelAuditError
 from labelaudit.callbacks.training import networks
 from labelaudit.callbacks.training.augment import augmented
+from labelaudit.callbacks.training.classifier import ImageClassifier, generalised_cross_entropy
 from labelaudit.callbacks.training.images import Batches, FoldData, ImageDataset, ShuffledPositions
-from labelaudit.callbacks.training.small_cnn import SmallCNN
+from labelaudit.callbacks.training.small_cnn import LOSS_POWER, SmallCNN
 from labelaudit.fitting.fitting import fit
 from labelaudit.fitting.image_sources import ArrayImages
 from tests.fitting.conftest import TINY
@@ -111,6 +112,37 @@ def test_the_small_network_takes_images_of_any_size(side: int, channels: int) ->
     logits = net(torch.zeros(2, channels, side, side))
     assert logits.shape == (2, 5)
     assert sum(p.numel() for p in net.parameters()) < 200_000
+
+
+def test_the_loss_lies_between_cross_entropy_and_the_mean_absolute_error() -> None:
+    logits, labels = torch.randn(20, 4, generator=torch.Generator().manual_seed(0)), torch.arange(20) % 4
+    p = logits.softmax(dim=1)[torch.arange(20), labels]
+    assert generalised_cross_entropy(logits, labels, 0.0) == nn.functional.cross_entropy(logits, labels)
+    for power in (1e-4, 0.5, 1.0):
+        expected = -p.log().mean() if power < 0.01 else ((1 - p**power) / power).mean()
+        torch.testing.assert_close(generalised_cross_entropy(logits, labels, power), expected, rtol=1e-3, atol=0)
+    far = (1000 * logits).requires_grad_()
+    generalised_cross_entropy(far, labels, 0.5).backward()
+    assert far.grad is not None
+    assert far.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5])
+def test_probabilities_are_those_of_the_labels_whatever_the_loss(power: float) -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(1, 3, bias=False))
+    module = ImageClassifier(net, 0.1, torch.zeros(1), torch.ones(1), power)
+    batch = torch.ones(10, 1, 1, 1), torch.tensor([0] * 6 + [1] * 3 + [2])
+    optimizer = torch.optim.Adam(module.parameters(), 0.1)
+    for _ in range(300):
+        optimizer.zero_grad()
+        module.training_step(batch, 0)["loss"].backward()
+        optimizer.step()
+    found = module.validation_step(batch, 0)["logits"].softmax(dim=1)[0]
+    torch.testing.assert_close(found, torch.tensor([0.6, 0.3, 0.1]), atol=0.01, rtol=0)
+
+
+def test_the_built_in_network_learns_with_the_robust_loss() -> None:
+    assert networks.build("small_cnn", None, **BUILD).loss_power == LOSS_POWER > 0
 
 
 def test_weights_are_loaded_as_data_only(tmp_path: Path) -> None:
