@@ -39,9 +39,9 @@ class ImageClassifier(pl.LightningModule):
         learning_rate: the highest of the cycle.
         mean: of the pixels, 0 to 1, of each channel, (C,).
         deviation: their standard deviation, (C,).
-        loss_power: q of `generalised_cross_entropy`, 0 to below 1; 0: cross-entropy. That loss is lowest at probabilities
-            proportional to P ** (1 / (1 - q)) where P are the true ones, so what the network says is returned times
-            1 - q: logits of P.
+        loss_power: q of `generalised_cross_entropy`, 0 to below 1; 0: cross-entropy. Where labels are drawn with
+            probabilities P, that loss is lowest at probabilities proportional to P ** (1 / (1 - q)); so the logits are
+            returned times 1 - q, as logits of P.
     """
 
     mean: torch.Tensor
