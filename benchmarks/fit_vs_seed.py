@@ -7,8 +7,8 @@ The other way is that of auto-correct-labels, written anew here: each repeat dra
 (0.64, 0.16, 0.2; not stratified), trains on the first with Adam, keeps the predicted class of every test picture, and
 after all repeats calls the most frequent class of a picture its corrected label, with its share of the predictions. A
 label counts as called wrong when that class is another one and has at least 60 % (its default). Pictures that were in
-no test set get no prediction. Network, epochs, batch size and the course of the learning rate are the same, and only
-training, with its predictions, is timed.
+no test set get no prediction. Network, epochs, batch size and the course of the learning rate are the same, the loss is
+each one's own (there: cross-entropy), and only training, with its predictions, is timed.
 """
 
 from __future__ import annotations
