@@ -1,8 +1,10 @@
 """What fast_loader is worth: an epoch over the data loader alone, images decoded each time or read from the cache.
 
+With FFCV installed, an epoch with fast_loader: ffcv too (its first, which compiles its pipeline, is not counted).
+
     python benchmarks/fit_loader.py               # 6,000 JPEGs of 224 x 224, about 2 minutes on 2 cores
 
-Both loaders are those that `labelaudit fit` trains with; each is timed three times in turn, the median counts.
+The loaders are those that `labelaudit fit` trains with; each is timed three times in turn, the median counts.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from labelaudit import LabelAuditError
+from labelaudit.callbacks.training.ffcv_file import need_ffcv
+from labelaudit.callbacks.training.ffcv_loader import FfcvFold, FfcvImages
 from labelaudit.callbacks.training.images import FoldData, ImageDataset
 from labelaudit.fitting.image_cache import prepare
 from labelaudit.fitting.image_list import read_images
@@ -48,6 +53,15 @@ def seconds_of_an_epoch(data: FoldData) -> float:
     return time.perf_counter() - started
 
 
+def ffcv_is_there() -> bool:
+    """Say whether FFCV can be imported."""
+    try:
+        need_ffcv()
+    except LabelAuditError:
+        return False
+    return True
+
+
 def main() -> None:
     """Write, decode once, time, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -61,16 +75,18 @@ def main() -> None:
         size = sum(file.stat().st_size for file in (root / "data").rglob("*.jpg")) / options.images
         print(f"{options.images:,} JPEGs of {options.side} x {options.side}, {size / 1000:.0f} kB each on average")
         loaders: dict[str, FoldData] = {}
-        for kind, fast in (("decoded each time", False), ("fast_loader", True)):
+        for kind in ("decoded each time", "fast_loader", *(["ffcv"] if ffcv_is_there() else [])):
             started = time.perf_counter()
             arguments: dict[str, Any] = {"image_size": options.side, "largest": options.side, "colour": True}
-            images, source, _ = prepare(
-                read_images(root / "data"), root / f"cache-{fast}", fast=fast, progress=False, **arguments
-            )
-            print(f"{kind}: made ready in {time.perf_counter() - started:.1f} s, once")
+            fast, cache = kind != "decoded each time", root / f"cache-{kind}"
+            images, source, _ = prepare(read_images(root / "data"), cache, fast=fast, progress=False, **arguments)
             everything = np.arange(len(images))
-            loaders[kind] = FoldData(
-                ImageDataset(source, images.labels),
+            read_from: Any = source
+            if kind == "ffcv":
+                read_from = FfcvImages(source, cache, batch_size=32, num_workers=options.workers)
+            print(f"{kind}: made ready in {time.perf_counter() - started:.1f} s, once")
+            loaders[kind] = (FfcvFold if kind == "ffcv" else FoldData)(
+                ImageDataset(read_from, images.labels),
                 everything,
                 everything[:0],
                 batch_size=32,
@@ -78,6 +94,8 @@ def main() -> None:
                 augment="none",
                 seed=(0, 0),
             )
+        if "ffcv" in loaders:
+            seconds_of_an_epoch(loaders["ffcv"])
         times: dict[str, list[float]] = {kind: [] for kind in loaders}
         for _ in range(3):
             for kind, data in loaders.items():
@@ -85,6 +103,8 @@ def main() -> None:
         medians = {kind: statistics.median(found) for kind, found in times.items()}
         for kind, found in times.items():
             print(f"{kind}: {medians[kind]:.2f} s an epoch ({', '.join(f'{one:.2f}' for one in sorted(found))})")
+        if "ffcv" in medians:
+            print(f"ffcv is {medians['fast_loader'] / medians['ffcv']:.1f} times as fast as fast_loader")
         print(f"fast_loader is {medians['decoded each time'] / medians['fast_loader']:.1f} times as fast")
 
 

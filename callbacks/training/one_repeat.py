@@ -16,6 +16,7 @@ import torch
 
 from labelaudit.callbacks.lightning import PredictionRecorder
 from labelaudit.callbacks.training.epoch_end import EpochEnds, SeedEachEpoch, TrackEval
+from labelaudit.callbacks.training.ffcv_loader import FfcvFold, FfcvImages
 from labelaudit.callbacks.training.images import FoldData, ImageDataset
 from labelaudit.callbacks.training.lightning_names import pl
 from labelaudit.callbacks.training.networks import build
@@ -90,7 +91,7 @@ def train_repeat(
     train, held_out, val = split
     for name in ("pytorch_lightning", "lightning", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    data = FoldData(
+    data = (FfcvFold if isinstance(source, FfcvImages) else FoldData)(
         ImageDataset(source, labels),
         train,
         np.sort(np.concatenate([held_out, val])),

@@ -46,6 +46,10 @@ def _add_key(group: Any, key: dataclasses.Field[Any]) -> None:
     types: dict[str, Any] = {"int": int, "float": float, "str": str}
     choices = key.metadata["choices"]
     metavar = "|".join(choices) if choices else {"int": "N", "float": "X", "str": "TEXT"}[kind]
+    if kind == "bool | str":  # --key, --key VALUE or --no-key
+        group.add_argument(option, nargs="?", const="true", choices=choices, metavar=metavar, help=meaning)
+        group.add_argument("--no-" + option[2:], dest=key.name, action="store_const", const="false", help="as false")
+        return
     group.add_argument(option, type=types[kind], default=None, metavar=metavar, help=meaning)
 
 

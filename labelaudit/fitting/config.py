@@ -14,6 +14,7 @@ from typing import Any
 from labelaudit.errors import LabelAuditError
 
 SEED_NAMES = {"ffcv": "fast_loader"}  # of auto-correct-labels
+FFCV = "ffcv"  # the value of fast_loader
 
 
 def _key(
@@ -62,7 +63,11 @@ class FitConfig:
     val_split: float = _key(
         0.2, "share of the training images set apart for that; unused otherwise", low=0.01, high=0.9
     )
-    fast_loader: bool = _key(True, "decode and resize once, into a memory-mapped file in results_path")
+    fast_loader: bool | str = _key(
+        True,
+        "decode and resize once, into a memory-mapped file in results_path; ffcv: FFCV reads a file of its own there",
+        ("true", "false", FFCV),
+    )
     image_size: int | None = _key(
         None, "side in pixels that images are resized to; empty: chosen from the images", low=4
     )
@@ -70,7 +75,9 @@ class FitConfig:
         "none", "change training images: shift a little, or flip (that and left to right)", ("none", "shift", "flip")
     )
     device: str = _key("auto", "auto takes a GPU where there is one", ("auto", "cpu", "cuda", "mps"))
-    num_workers: int = _key(0, "processes that read images; 0: the training itself (best with fast_loader)", low=0)
+    num_workers: int = _key(
+        0, "processes that read images (ffcv: threads); 0: the training itself (best with fast_loader)", low=0
+    )
     sensitivity: float = _key(0.9, "smallest confidence of a correction that relabel applies, 0 to 1", low=0, high=1)
     pred_tracker: str | None = _key(None, "pickle of auto-correct-labels whose votes count too (read as data only)")
     seed: int = _key(0, "of splits and training: the same seed gives the same result", low=0)
@@ -124,9 +131,12 @@ def _checked(key: dataclasses.Field[Any], value: Any) -> Any:
         raise LabelAuditError(f"{key.name}: no value; expected {_expected(key, wanted)}")
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
+    if wanted == "bool | str" and value in ("true", "false"):  # an option is a text
+        value = value == "true"
     fits = {
         "str": isinstance(value, str),
         "bool": isinstance(value, bool),
+        "bool | str": isinstance(value, (bool, str)),
         "int": isinstance(value, int) and not isinstance(value, bool),
         "float": isinstance(value, (int, float)) and not isinstance(value, bool),
     }
@@ -136,7 +146,7 @@ def _checked(key: dataclasses.Field[Any], value: Any) -> Any:
     below = facts["low"] is not None and value < facts["low"]
     if below or (facts["high"] is not None and value > facts["high"]) or value != value:
         raise LabelAuditError(f"{key.name}: {value!r} is out of range; expected {_expected(key, wanted)}")
-    if facts["choices"] and value not in facts["choices"]:
+    if facts["choices"] and (str(value).lower() if isinstance(value, bool) else value) not in facts["choices"]:
         raise LabelAuditError(f"{key.name}: {value!r} is unknown; expected one of {', '.join(facts['choices'])}")
     return float(value) if wanted == "float" else value
 

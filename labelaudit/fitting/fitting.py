@@ -14,7 +14,7 @@ import numpy as np
 
 from labelaudit.auditing import Audit, audit
 from labelaudit.errors import LabelAuditError
-from labelaudit.fitting.config import FitConfig, read_config
+from labelaudit.fitting.config import FFCV, FitConfig, read_config
 from labelaudit.fitting.corrections import asked_classes, corrections_table
 from labelaudit.fitting.fitted import Fitted
 from labelaudit.fitting.image_cache import LARGE, SMALL, prepare
@@ -29,6 +29,8 @@ from labelaudit.history.folder import write_file
 
 # What trains is named here only, and loaded when a run begins: it needs torch.
 _TRAINING = "labelaudit.callbacks.training.one_repeat"
+_FFCV_FILE = "labelaudit.callbacks.training.ffcv_file"
+_FFCV_LOADER = "labelaudit.callbacks.training.ffcv_loader"
 
 
 def fit(
@@ -59,6 +61,8 @@ def fit(
     started = time.perf_counter()
     settings = read_config(config, **keys)
     training = _training()
+    if settings.fast_loader == FFCV:
+        importlib.import_module(_FFCV_FILE).need_ffcv()
     if data is None and settings.folder.resolve().is_relative_to(Path(settings.data_path).resolve()):
         raise LabelAuditError(
             f"results_path {settings.folder} lies inside {settings.data_path}, where it would be taken for a class; "
@@ -71,7 +75,7 @@ def fit(
         image_size=settings.image_size,
         largest=SMALL if settings.model_name == "small_cnn" else LARGE,
         colour=settings.model_name != "small_cnn" and "." not in settings.model_name,  # torchvision's take colour only
-        fast=settings.fast_loader,
+        fast=bool(settings.fast_loader),
         progress=progress,
     )
     if len(images.class_names) < 2:
@@ -87,10 +91,17 @@ def fit(
     splits = [_split(settings, images, state, repeat) for repeat in range(settings.n_repeats)]
     bar = Progress(progress, settings.n_repeats, settings.num_epochs)
     done = sum(repeat < settings.n_repeats for repeat in state.repeats)
-    bar.say(plan_text(settings, images, how, splits, done))
+    reading = how + (", read by FFCV" if settings.fast_loader == FFCV else "")
+    bar.say(plan_text(settings, images, reading, splits, done))
+    read_from: Any = source
+    if settings.fast_loader == FFCV and done < settings.n_repeats:
+        loader = importlib.import_module(_FFCV_LOADER)
+        read_from = loader.FfcvImages(
+            source, settings.folder / "cache", batch_size=settings.batch_size, num_workers=settings.num_workers
+        )
     for repeat, split in enumerate(splits):
         if repeat not in state.repeats:
-            _train(training, settings, images, source, split, state, repeat, bar)
+            _train(training, settings, images, read_from, split, state, repeat, bar)
     found, out = _read(settings, state, images, tracker)
     return _written(settings, images, splits, state, found, out, time.perf_counter() - started)
 
