@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import warnings
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from tqdm import tqdm
 
 from labelaudit.callbacks.lightning import PredictionRecorder
+from labelaudit.callbacks.quiet_lightning import quiet_lightning
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -83,27 +83,26 @@ def train(
         seed: of weights and batch order.
         progress: show a bar on standard error.
     """
-    for name in ("pytorch_lightning", "lightning", "lightning.pytorch"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     torch.manual_seed(seed)
     data = TensorDataset(torch.from_numpy(images).float() / 16, torch.from_numpy(labels).long())
     loader = DataLoader(data, batch_size=64, shuffle=True)
     recorder = PredictionRecorder(
         history, class_names=[str(digit) for digit in range(10)], planted=planted, overwrite=True
     )
-    trainer = pl.Trainer(
-        max_epochs=epochs,
-        accelerator="cpu",
-        callbacks=[recorder, *([_EpochBar(epochs)] if progress else [])],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    with quiet_lightning():
+        trainer = pl.Trainer(
+            max_epochs=epochs,
+            accelerator="cpu",
+            callbacks=[recorder, *([_EpochBar(epochs)] if progress else [])],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # layers this small only wait for each other on more
     try:
-        with warnings.catch_warnings():
+        with quiet_lightning(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # 1,797 small rows need none
             warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own use of a torch name
             trainer.fit(DigitsNet(), loader)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import shutil
 import warnings
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 
 from labelaudit.callbacks.lightning import PredictionRecorder
+from labelaudit.callbacks.quiet_lightning import quiet_lightning
 from labelaudit.callbacks.training.epoch_end import EpochEnds, SeedEachEpoch, TrackEval
 from labelaudit.callbacks.training.ffcv_loader import FfcvFold, FfcvImages
 from labelaudit.callbacks.training.images import FoldData, ImageDataset
@@ -89,8 +89,6 @@ def train_repeat(
         LabelAuditError: there is no such network or device.
     """
     train, held_out, val = split
-    for name in ("pytorch_lightning", "lightning", "lightning.pytorch"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     data = (FfcvFold if isinstance(source, FfcvImages) else FoldData)(
         ImageDataset(source, labels),
         train,
@@ -101,7 +99,7 @@ def train_repeat(
         seed=seed,
     )
     tracked = TrackEval(data, val, told.accuracy) if len(val) else None
-    with torch.random.fork_rng(), warnings.catch_warnings():
+    with quiet_lightning(), torch.random.fork_rng(), warnings.catch_warnings():
         torch.manual_seed(int(np.random.SeedSequence([*seed, 0]).generate_state(1)[0]))
         module = build(
             model_name,

@@ -45,8 +45,8 @@ class Spy(lightning.LightningModule):
 
     def note(self, split: str, x: torch.Tensor, logits: torch.Tensor, y: torch.Tensor) -> None:
         self.batches.append(x[:, 0].tolist())
-        for position, p, label in zip(x[:, 0].long().tolist(), logits.softmax(-1), y.tolist(), strict=True):
-            self.said[split][self.current_epoch][position] = (p.detach().float().numpy(), label)
+        for position, p, label in zip(x[:, 0].long().tolist(), logits.float().softmax(-1), y.tolist(), strict=True):
+            self.said[split][self.current_epoch][position] = (p.detach().numpy(), label)
 
     def step(self, split: str, batch: Any) -> Any:
         x, y = batch
