@@ -89,22 +89,21 @@ def train(
     recorder = PredictionRecorder(
         history, class_names=[str(digit) for digit in range(10)], planted=planted, overwrite=True
     )
-    with quiet_lightning():
-        trainer = pl.Trainer(
-            max_epochs=epochs,
-            accelerator="cpu",
-            callbacks=[recorder, *([_EpochBar(epochs)] if progress else [])],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # layers this small only wait for each other on more
     try:
         with quiet_lightning(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # 1,797 small rows need none
             warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own use of a torch name
+            trainer = pl.Trainer(
+                max_epochs=epochs,
+                accelerator="cpu",
+                callbacks=[recorder, *([_EpochBar(epochs)] if progress else [])],
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+            )
             trainer.fit(DigitsNet(), loader)
     finally:
         torch.set_num_threads(threads)

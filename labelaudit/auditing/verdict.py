@@ -21,7 +21,7 @@ SOFTEN = 1e-3  # log ratios of probabilities below a thousandth tell nothing mor
 FIT_SAMPLES = 20_000  # samples that the noise model is fitted on
 FIT_VALUES = 1 << 22  # and scores of theirs
 LIKELY = 0.5  # a label is suggested where it is likelier than everything else together
-CLEAR = 0.5  # below, of 9 clean histories 19 % was flagged on average (median log ratio of the labels agreed with)
+CLEAR = 0.5  # median log ratio of the labels agreed with; below, a model's own errors look like wrong labels
 OVERCONFIDENCE = 1.3  # the product of two posteriors is too sure by this power
 
 
