@@ -34,8 +34,8 @@ from labelaudit.analyzers.accumulator import accumulate
 from labelaudit.auditing.calibrate import along_ranking
 from labelaudit.auditing.doubt import design
 from labelaudit.auditing.evidence import Evidence
-from labelaudit.auditing.verdict import read_labels
-from labelaudit.auditing.window import epoch_uses
+from labelaudit.auditing.reading import read_labels
+from labelaudit.auditing.window import plan
 
 TABLES = ("optdigits", "texture", "letter", "magic", "segment", "vehicle", "phoneme", "vowel", "ring", "twonorm")
 NAMES = (*TABLES, "digits", "fashion", "reuters")
@@ -91,7 +91,7 @@ def read_case(dataset: quality_data.Dataset, noise: tuple[str, float], regime: s
             Path(folder), quality_training.REGIMES[regime], dataset.features, given, dataset.n_classes, seed
         )
         history = labelaudit.open_history(folder)
-        (evidence,) = accumulate(history, [partial(Evidence, uses=epoch_uses(history))])
+        (evidence,) = accumulate(history, [partial(Evidence, uses=plan(history).uses)])
         assert isinstance(evidence, Evidence)
         read = read_labels(*evidence.averages(), history.labels)
     return Case(

@@ -30,36 +30,43 @@ from sklearn.metrics import average_precision_score
 
 import labelaudit
 from labelaudit.analyzers.accumulator import accumulate
-from labelaudit.auditing.doubt import doubt
+from labelaudit.auditing import verdict
 from labelaudit.auditing.evidence import Evidence
 from labelaudit.auditing.look_alikes import look_alikes, reliability
-from labelaudit.auditing.verdict import Reading, read_labels
-from labelaudit.auditing.window import epoch_uses
+from labelaudit.auditing.reading import Reading, read_labels
+from labelaudit.auditing.window import plan
 
 CONSTANTS, POWERS = (0.25, 0.35, 0.5, 0.7), (0, 1, 2, 3)
 
 
-def read_history(dataset: quality_data.Dataset, given: np.ndarray, regime: str) -> tuple[Reading, np.ndarray]:
-    """Train, record, and return the reading of the history and the network's last features."""
+def read_history(
+    dataset: quality_data.Dataset, given: np.ndarray, regime: str
+) -> tuple[Reading, np.ndarray, np.ndarray]:
+    """Train, record, and return the reading, how probably each label is wrong, and the network's last features."""
     training = (quality_training.REGIMES[regime], dataset.features, given, dataset.n_classes, 0)
     with tempfile.TemporaryDirectory() as folder:
         quality_training.record(Path(folder), *training)
         history = labelaudit.open_history(folder)
-        (evidence,) = accumulate(history, [partial(Evidence, uses=epoch_uses(history))])
+        planned = plan(history)
+        (evidence,) = accumulate(history, [partial(Evidence, uses=planned.uses)])
         assert isinstance(evidence, Evidence)
-        return read_labels(*evidence.averages(), history.labels), quality_training.last_features(*training)
+        read = read_labels(*evidence.averages(), history.labels)
+        probability = verdict.of_all(
+            verdict.ranking(read), planned.glances[0].rows, verdict.wrong(read, planned.glances)
+        )
+        return read, probability, quality_training.last_features(*training)
 
 
-def gains(read: Reading, vectors: np.ndarray, given: np.ndarray, wrong: np.ndarray) -> dict[tuple[float, int], float]:
+def gains(
+    read: Reading, probability: np.ndarray, vectors: np.ndarray, wrong: np.ndarray
+) -> dict[tuple[float, int], float]:
     """Return the change of the average precision by each constant and power."""
+    given = read.labels
     embeddings = labelaudit.Embeddings.from_arrays(vectors)
     ratio = look_alikes(embeddings, np.arange(len(given)), given, len(read.model.matrix)).votes.log_ratio(
         given, read.other
     )
-    by_matrix = read.posterior.wrong
-    trust = reliability(ratio, 1 - (1 - by_matrix) * (1 - doubt(read.log_ratio, read.seen)))
-    odds = np.clip(by_matrix, 1e-4, 1 - 1e-4)
-    score = read.log_ratio + 0.5 * read.seen.structure**2 * np.log(odds / (1 - odds))
+    trust, score = reliability(ratio, probability), verdict.ranking(read)
     before = average_precision_score(wrong, score)
     return {
         (constant, power): average_precision_score(wrong, score + constant * trust**power * ratio) - before
@@ -83,9 +90,9 @@ def main() -> None:
                 continue
             regime = list(quality_training.REGIMES)[(number + turn) % len(quality_training.REGIMES)]
             given = unsure(dataset, rate, 0) if kind == "unsure" else quality_noise.given_labels(dataset, kind, rate, 0)
-            read, features = read_history(dataset, given, regime)
+            read, probability, features = read_history(dataset, given, regime)
             for source, vectors in (("last features", features), ("inputs", dataset.features)):
-                found = gains(read, vectors, given, given != dataset.labels)
+                found = gains(read, probability, vectors, given != dataset.labels)
                 rows += [{"table": name, "by": source, "weight": key, "gain": gain} for key, gain in found.items()]
         print(name, file=sys.stderr)
     table = pd.DataFrame(rows)

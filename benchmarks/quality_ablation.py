@@ -12,23 +12,25 @@ import numpy as np
 from quality_peers import Finding, ours
 
 from labelaudit import Embeddings, History
-from labelaudit.auditing import noise_model
+from labelaudit.auditing.doubt import doubt
+from labelaudit.auditing.experience import by_experience
+from labelaudit.auditing.glance import Glance
+from labelaudit.auditing.reading import Reading
 
 
-def _no_posterior(*arguments: Any) -> noise_model.Posterior:
-    found = _posterior(*arguments)
-    return noise_model.Posterior(np.zeros_like(found.wrong), found.other, found.share)
+def _by_matrix_and_doubt(read: Reading, glances: list[Glance]) -> np.ndarray:
+    rows = glances[0].rows
+    return 1 - (1 - read.posterior.wrong[rows]) * (1 - doubt(read.log_ratio[rows], read.seen))
 
 
-_posterior = noise_model.posterior
 VARIANTS: dict[str, dict[str, Callable[..., Any] | float]] = {
     "plain mean over the epochs": {"window.log_time_weight": lambda index: 1.0},
-    "noise model on all epochs": {"window.early_epochs": lambda history, run, epochs, split: epochs},
-    "noise matrix not in the ranking": {"verdict._log_odds": np.zeros_like},
-    "no noise matrix": {"noise_model.posterior": _no_posterior},
-    "no doubt": {"verdict.doubt": lambda log_ratio, seen: np.zeros_like(log_ratio)},
+    "noise model on all epochs": {"window.n_early": lambda seen: seen.n_epochs},
+    "noise matrix not in the ranking": {"verdict.log_odds": np.zeros_like},
+    "noise matrix and doubt alone": {"verdict.by_experience": _by_matrix_and_doubt},
+    "experience alone": {"verdict.wrong": by_experience},
+    "not leaning": {"verdict.LEANING": 1.0},
     "not calibrated along the ranking": {"verdict.along_ranking": lambda score, probability: probability},
-    "suggestions as sure as their product": {"verdict.OVERCONFIDENCE": 1.0},
 }
 
 

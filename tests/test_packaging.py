@@ -30,9 +30,9 @@ def source_files() -> set[str]:
 
 
 def static_files() -> set[str]:
-    """What the report's pages are made of."""
-    folder = ROOT / "labelaudit" / "report" / "static"
-    return {path.relative_to(ROOT).as_posix() for path in folder.iterdir()}
+    """What the report's pages are made of, and the trees of the verdict."""
+    found = [*(ROOT / "labelaudit" / "report" / "static").iterdir(), *(ROOT / "labelaudit").rglob("*.npz")]
+    return {path.relative_to(ROOT).as_posix() for path in found}
 
 
 def run(*command: object, cwd: Path, **environment: str) -> str:

@@ -9,66 +9,17 @@ noise matrix explains, how clear the model is where it agrees. A logistic regres
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from labelaudit.auditing.reading import Outside
+
 Array = npt.NDArray[Any]
 
 # Printed by `python benchmarks/fit_doubt.py`: one coefficient per column of `_design`.
 COEFFICIENTS = (-3.42, 0.8, 0.106, -0.0662, -3.08, -0.00519, -0.124, 1.64, 0.499)
-
-
-@dataclass(frozen=True)
-class Outside:
-    """What a data set looks like from outside.
-
-    Attributes:
-        rate: estimated share of wrong labels that the noise matrix explains.
-        structured: that share less what noise spread evenly over the classes would give.
-        open: share of disagreements that the noise matrix leaves open.
-        clear_agreeing: median log ratio in favour of the given label, where it is predicted.
-        clear_open: median log ratio against it, where the disagreement is open.
-    """
-
-    rate: float
-    structured: float
-    open: float
-    clear_agreeing: float
-    clear_open: float
-
-    @property
-    def structure(self) -> float:
-        """0..1: how far structured noise explains the disagreements."""
-        return self.structured / (self.rate + self.open + 0.003)
-
-
-def outside(log_ratio: Array, wrong: Array, matrix: Array, labels: Array) -> Outside:
-    """Describe a data set.
-
-    Args:
-        log_ratio: (n,) log of the best other class's probability over the given label's.
-        wrong: (n,) posterior of the noise model.
-        matrix: (K, K) its noise matrix.
-        labels: (n,) given labels.
-    """
-    n_classes, rate = len(matrix), float(wrong.mean())
-    evenly = rate
-    if n_classes > 2:
-        off = matrix[~np.eye(n_classes, dtype=bool)].reshape(n_classes, n_classes - 1)
-        share = np.bincount(labels, minlength=n_classes) / len(labels)
-        evenly = min(rate, float((share * (n_classes - 1) * np.median(off, axis=1)).sum()))
-    agreeing = log_ratio[log_ratio < 0]
-    left_open = log_ratio[(log_ratio > 0) & (wrong <= 0.5)]
-    return Outside(
-        rate=rate,
-        structured=rate - evenly,
-        open=len(left_open) / len(labels),
-        clear_agreeing=max(float(np.median(-agreeing)), 0.1) if len(agreeing) else 0.1,
-        clear_open=float(np.median(left_open)) if len(left_open) > 3 else 0.3,
-    )
 
 
 def doubt(log_ratio: Array, seen: Outside) -> Array:

@@ -17,7 +17,7 @@ from labelaudit.auditing.result import Audit
 from labelaudit.auditing.summary import Summary
 from labelaudit.auditing.tables import DEFAULT_COLUMNS, KEPT_COLUMNS, matrix_table, samples_table
 from labelaudit.auditing.verdict import Verdict, judge
-from labelaudit.auditing.window import epoch_uses
+from labelaudit.auditing.window import plan
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import History
 from labelaudit.history.folder import Folder
@@ -57,7 +57,8 @@ def audit_labels(
             "needs samples of at least two"
         )
     kinds = _chosen(analyzers)
-    uses = epoch_uses(opened, split, wanted)
+    planned = plan(opened, split, wanted)
+    uses = planned.uses
     read = None if wanted is None else sorted({epoch for _, epoch in uses})
     order = list(dict.fromkeys((*DEFAULT_COLUMNS, *analyzers)))
     shown = order if parts is None else [name for name in order if name in KEPT_COLUMNS]
@@ -86,6 +87,7 @@ def audit_labels(
     verdict = judge(
         *evidence.averages(),
         table.labels,
+        planned.glances,
         expected_error_rate=expected_error_rate,
         threshold=threshold,
         second=second,

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from labelaudit.analyzers.mean_scores import MeanScores, chunks
+from labelaudit.analyzers.mean_scores import MeanScores
 from labelaudit.auditing import noise_model
-from labelaudit.auditing.calibrate import along_ranking
-from labelaudit.auditing.doubt import Outside, doubt, outside
+from labelaudit.auditing.calibrate import along_ranking, extended
+from labelaudit.auditing.clues import log_odds
+from labelaudit.auditing.doubt import doubt
+from labelaudit.auditing.experience import by_experience
+from labelaudit.auditing.glance import Glance
 from labelaudit.auditing.look_alikes import WEIGHT, LookAlikes, reliability
+from labelaudit.auditing.reading import Reading, read_labels, weakness
 
 Array = npt.NDArray[Any]
 
-SOFTEN = 1e-3  # log ratios of probabilities below a thousandth tell nothing more
-FIT_SAMPLES = 20_000  # samples that the noise model is fitted on
-FIT_VALUES = 1 << 22  # and scores of theirs
+LEANING = 1.5  # times the odds: a mistake missed counts for more than a false alarm
+OVERCONFIDENCE = 1.3  # the product of two probabilities is too sure by this power
 LIKELY = 0.5  # a label is suggested where it is likelier than everything else together
-CLEAR = 0.5  # median log ratio of the labels agreed with; below, a model's own errors look like wrong labels
-OVERCONFIDENCE = 1.3  # the product of two posteriors is too sure by this power
 
 
 @dataclass
@@ -54,64 +55,11 @@ class Verdict:
     reliability: float | None = None
 
 
-@dataclass
-class _Ratios:
-    """Of every sample, (n,) each: consensus, best other class, and the two probabilities compared."""
-
-    consensus: Array
-    other: Array
-    p_given: Array
-    p_other: Array
-
-    def log_ratio(self) -> Array:
-        """Return log(p_other / p_given), softened."""
-        found: Array = np.log(self.p_other + SOFTEN) - np.log(self.p_given + SOFTEN)
-        return found
-
-
-@dataclass
-class Reading:
-    """What the two averages say of every sample, before a verdict.
-
-    Attributes:
-        consensus: (n,) class predicted over the epochs.
-        other: (n,) best class beside the given one.
-        log_ratio: (n,) log of that class's probability over the given label's, high is suspicious.
-        model: the noise model of the early epochs.
-        posterior: what it says of every sample.
-        seen: what the data set looks like from outside.
-        notes: why nothing can be said, if so.
-    """
-
-    consensus: Array
-    other: Array
-    log_ratio: Array
-    model: noise_model.NoiseModel
-    posterior: noise_model.Posterior
-    seen: Outside
-    notes: list[str]
-
-
-def read_labels(whole: MeanScores, early: MeanScores, labels: Array) -> Reading:
-    """Read the log-time average and the average of the early epochs against the given labels, (n,)."""
-    n_classes = len(whole.of(slice(0, 1)))
-    means = _early_or_whole(early, whole)
-    ratios = _ratios(whole, labels, n_classes)
-    log_ratio = ratios.log_ratio()
-    rows = _fit_rows(means, labels, n_classes)
-    model = noise_model.fit(means(rows), labels[rows])
-    posterior = noise_model.posterior(model, means, labels)
-    notes = _blind(ratios.consensus, labels, n_classes)
-    if notes:
-        posterior.wrong[:] = 0
-    seen = outside(log_ratio, posterior.wrong, model.matrix, labels)
-    return Reading(ratios.consensus, ratios.other, log_ratio, model, posterior, seen, notes)
-
-
 def judge(
     whole: MeanScores,
     early: MeanScores,
     labels: Array,
+    glances: Sequence[Glance],
     *,
     expected_error_rate: float | None = None,
     threshold: float | None = None,
@@ -123,25 +71,24 @@ def judge(
         whole: log-time average over the training.
         early: average over the epochs before memorising began.
         labels: (n,) given labels.
+        glances: what the doublings of each run's epochs show of some of the samples.
         expected_error_rate: share to flag, instead of the estimate.
         threshold: quality to flag below, instead of the estimate.
         second: the samples' look-alikes, a second witness.
     """
     read = read_labels(whole, early, labels)
-    by_matrix = read.posterior.wrong
-    by_doubt = np.zeros(len(labels)) if read.notes else doubt(read.log_ratio, read.seen)
-    wrong = 1 - (1 - by_matrix) * (1 - by_doubt)
-    score = read.log_ratio + 0.5 * read.seen.structure**2 * _log_odds(by_matrix)
+    rows, of_rows, score = glances[0].rows, wrong(read, glances), ranking(read)
+    probability = of_all(score, rows, of_rows)
     trust = None
     if second is not None:
         ratio = second.votes.log_ratio(labels, read.other)
-        trust = 0.0 if read.notes else reliability(ratio, wrong)
+        trust = 0.0 if read.notes else reliability(ratio, probability)
         score += WEIGHT * trust**2 * ratio
-    probability = along_ranking(score, wrong)
+        probability = of_all(score, rows, of_rows)
     confidence = _confidence(probability, read.posterior, read.other)
     offered = confidence >= LIKELY
     errors = int((probability > 0.5).sum())
-    low, high = _interval(wrong, by_matrix, read.log_ratio)
+    low, high = _interval(probability, read.posterior.wrong, read.log_ratio)
     return Verdict(
         quality=1 - probability,
         flagged=_cut(probability, expected_error_rate, threshold),
@@ -151,44 +98,48 @@ def judge(
         estimated_errors=errors,
         interval=(min(low, errors), max(high, errors)),
         noise_matrix=read.model.matrix,
-        notes=read.notes or _weak(read.seen),
+        notes=read.notes or weakness(read.seen),
         reliability=trust,
     )
 
 
-def _blind(consensus: Array, labels: Array, n_classes: int) -> list[str]:
-    """Return a note where the model agrees with the labels no more often than the commonest label would."""
-    n = len(labels)
-    agreement = float((consensus == labels).mean())
-    chance = float(np.bincount(labels, minlength=n_classes).max()) / n
-    if agreement >= min(chance + 2 * float(np.sqrt(chance * (1 - chance) / n)), 0.95):
-        return []
-    return [
-        f"The model agrees with {agreement:.0%} of the labels, no more than always answering the commonest one "
-        f"({chance:.0%}): it learned nothing, so nothing is flagged."
-    ]
+def wrong(read: Reading, glances: Sequence[Glance]) -> Array:
+    """Return the probability that the labels of the samples glanced at are wrong, (m,), each by itself.
+
+    The mean of two estimates: that the noise matrix or what it leaves open explains a disagreement, and what trainings
+    with planted mistakes taught.
+    """
+    rows = glances[0].rows
+    if read.notes:
+        return np.zeros(len(rows))
+    by_matrix, left_open = read.posterior.wrong[rows], doubt(read.log_ratio[rows], read.seen)
+    found: Array = (1 - (1 - by_matrix) * (1 - left_open) + by_experience(read, glances)) / 2
+    return found
 
 
-def _weak(seen: Outside) -> list[str]:
-    """Return a note where the model is hardly surer of the labels it agrees with than of another class."""
-    if seen.clear_agreeing >= CLEAR:
-        return []
-    return [
-        f"Where the model agrees with a label, that class is a mere {np.exp(seen.clear_agreeing):.1f} times as likely "
-        "to it as the next one (median): it learned little. Its own errors are easily taken for wrong labels here; "
-        "train longer, or take the count for an upper bound."
-    ]
+def ranking(read: Reading) -> Array:
+    """Return what samples are ranked by, (n,); high is suspicious."""
+    found: Array = read.log_ratio + 0.5 * read.seen.structure**2 * log_odds(read.posterior.wrong)
+    return found
+
+
+def of_all(score: Array, rows: Array, probability: Array) -> Array:
+    """Return the probabilities of all samples, (n,), from those of some: they rise with the score, and lean to "wrong".
+
+    Args:
+        score: (n,) what samples are ranked by, high is suspicious.
+        rows: (m,) those whose probability is known.
+        probability: (m,) theirs, each by itself.
+    """
+    known = along_ranking(score[rows], probability)
+    return extended(score, score[rows], LEANING * known / (1 + (LEANING - 1) * known))
 
 
 def _confidence(probability: Array, posterior: noise_model.Posterior, other: Array) -> Array:
     """Return the probability, (n,), that the best other class is the true one."""
     share = np.where(other == posterior.other, posterior.share, np.minimum(posterior.share, 1 - posterior.share))
-    return (probability * share) ** OVERCONFIDENCE
-
-
-def _log_odds(probability: Array) -> Array:
-    bounded = np.clip(probability, 1e-4, 1 - 1e-4)
-    return np.log(bounded / (1 - bounded))
+    found: Array = (probability * share) ** OVERCONFIDENCE
+    return found
 
 
 def _cut(probability: Array, expected_error_rate: float | None, threshold: float | None) -> Array:
@@ -200,46 +151,6 @@ def _cut(probability: Array, expected_error_rate: float | None, threshold: float
     flagged = np.zeros(len(probability), bool)
     flagged[np.argsort(-probability, kind="stable")[: round(expected_error_rate * len(probability))]] = True
     return flagged
-
-
-def _early_or_whole(early: MeanScores, whole: MeanScores) -> Callable[[slice | Array], Array]:
-    """Return the early average, or the whole one of a sample that no early epoch saw."""
-    missing = early.seen == 0
-
-    def means(rows: slice | Array) -> Array:
-        found = early.of(rows)
-        gaps = missing[rows]
-        if gaps.any():
-            found[:, gaps] = whole.of(rows)[:, gaps]
-        return found
-
-    return means
-
-
-def _ratios(whole: MeanScores, labels: Array, n_classes: int) -> _Ratios:
-    n = len(labels)
-    found = _Ratios(np.zeros(n, np.int32), np.zeros(n, np.int32), np.zeros(n), np.zeros(n))
-    for here in chunks(n, n_classes):
-        p, given = whole.of(here), labels[here]
-        columns = np.arange(len(given))
-        found.consensus[here] = p.argmax(axis=0)
-        found.p_given[here] = p[given, columns]
-        p[given, columns] = -1
-        found.other[here] = p.argmax(axis=0)
-        found.p_other[here] = p[found.other[here], columns]
-    return found
-
-
-def _fit_rows(means: Callable[[slice], Array], labels: Array, n_classes: int) -> Array:
-    """Return the rows to fit on: all, or some spread evenly over p(given), whatever the samples' order."""
-    size = min(FIT_SAMPLES, max(FIT_VALUES // n_classes, 1000))
-    if len(labels) <= size:
-        return np.arange(len(labels))
-    p_given = np.concatenate(
-        [means(here)[labels[here], np.arange(len(labels[here]))] for here in chunks(len(labels), n_classes)]
-    )
-    order = np.argsort(p_given, kind="stable")
-    return np.sort(order[np.linspace(0, len(order) - 1, size).astype(np.int64)])
 
 
 def _interval(wrong: Array, explained: Array, log_ratio: Array) -> tuple[int, int]:

@@ -1,14 +1,12 @@
 """Which epochs say what the model learned, before it learned the mistakes by heart.
 
 Disagreement between model and labels falls while the model learns the classes, stays while nothing more can be
-learned from other samples, and falls again when single samples, the wrong labels among them, are memorised. Two
-numbers are followed at every doubling of the epochs, on a subset of the samples: the share that disagrees, and the
-share that the noise model (`noise_model.fit`) calls wrong.
+learned from other samples, and falls again when single samples, the wrong labels among them, are memorised. A glance
+at the doublings of the epochs (`glance.py`) shows how many disagree and how many the noise model calls wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from labelaudit.analyzers.accumulator import epochs_of_runs
-from labelaudit.auditing import noise_model
 from labelaudit.auditing.evidence import EpochUse, held_out_uses, log_time_weight
+from labelaudit.auditing.glance import Block, Glance, Shares, glance, log_ratios
 from labelaudit.history import History
 from labelaudit.history.runs import HeldOutRun
 
 Array = npt.NDArray[Any]
 
-SUBSET = 3000  # samples that the rule looks at
-SUBSET_VALUES = 1 << 20  # and scores of theirs held at a time
 PLATEAU = 0.9  # learning is over when twice the epochs lower the disagreement by less than a tenth
 COLLAPSE = 0.6  # memorising has begun when twice the epochs lose four tenths of the estimated errors ...
 MATERIAL = 0.2  # ... unless those were few beside what the model leaves open
@@ -38,115 +34,69 @@ FEW = 10  # ... and if they are not fewer than that
 
 
 @dataclass(frozen=True)
-class _Block:
-    """A doubling block of epochs: mean probabilities (K, m) of the subset, which of it the noise model calls wrong."""
+class Plan:
+    """What a glance at every run found.
 
-    mean: Array
-    called: npt.NDArray[np.bool_]
-    reading: _Reading
+    Attributes:
+        uses: how the verdict uses each (run, epoch): its weight, and whether it precedes memorising.
+        glances: of each run that trained on its samples, in order (where there is none, of those that did not).
+        early: of each of those, how many of its first epochs are used so.
+    """
 
-
-@dataclass(frozen=True)
-class _Reading:
-    """What a doubling block of epochs shows: shares of the subset."""
-
-    wrong: float  # estimated errors
-    open: float  # disagreements that the noise model does not call wrong
-    disagreeing: float
+    uses: dict[tuple[int, int], EpochUse]
+    glances: list[Glance]
+    early: list[int]
 
 
-def epoch_uses(
-    history: History, split: str | None = None, wanted: set[int] | None = None
-) -> dict[tuple[int, int], EpochUse]:
-    """Return how the verdict uses each (run, epoch): its weight, and whether it precedes memorising."""
-    uses: dict[tuple[int, int], EpochUse] = {}
+def plan(history: History, split: str | None = None, wanted: set[int] | None = None) -> Plan:
+    """Look at every run of a history; ``wanted``: the epochs to use, default all."""
+    found = Plan({}, [], [])
     for run, recorded in enumerate(epochs_of_runs(history, split)):
         chosen = [epoch for epoch in recorded if wanted is None or epoch in wanted]
-        if isinstance(history.runs_read[run], HeldOutRun):
-            uses |= {(run, epoch): use for epoch, use in zip(chosen, held_out_uses(len(chosen)), strict=True)}
+        if not chosen:
             continue
-        early = set(early_epochs(history, run, chosen, split))
-        for index, epoch in enumerate(chosen):
-            uses[run, epoch] = EpochUse(log_time_weight(index), epoch in early)
-    return uses
+        if isinstance(history.runs_read[run], HeldOutRun):
+            uses = held_out_uses(len(chosen))
+        else:
+            seen = glance(history, run, chosen, split)
+            early = n_early(seen)
+            found.glances.append(seen)
+            found.early.append(early)
+            uses = [EpochUse(log_time_weight(i), i < early) for i in range(len(chosen))]
+        found.uses.update({(run, epoch): use for epoch, use in zip(chosen, uses, strict=True)})
+    return found if found.glances else _of_held_out(history, split, found)
 
 
-def early_epochs(history: History, run: int, epochs: list[int], split: str | None) -> list[int]:
-    """Return the first epochs of a run, up to where memorising begins.
-
-    Args:
-        history: the history.
-        run: number of the run.
-        epochs: recorded epochs of that run, ascending.
-        split: which split.
-    """
-    table = history.table(split)
-    rows = _subset(table.keys, min(SUBSET, max(SUBSET_VALUES // history.n_classes, 50)))
-    labels = table.labels[rows]
-    blocks: list[_Block] = []
-    used = 0
-    for number, block in enumerate(doubling_blocks(len(epochs))):
-        blocks.append(_read(history, run, [epochs[i] for i in block], split, rows, labels))
-        if number > 1:
-            before, now = blocks[-2].reading, blocks[-1].reading
-            if _memorising(number, before, now):
-                return epochs[:used]
-            if _stands_still(before, now):
-                if now.wrong >= NOTHING or not _by_heart(blocks):
-                    return epochs[:used]
-                break
-        used = block.stop
-    return epochs[: _first(blocks, labels)] if _by_heart(blocks) else epochs
+def _of_held_out(history: History, split: str | None, found: Plan) -> Plan:
+    """Look at runs that trained on none of the samples that they are read for."""
+    for run in sorted({run for run, _ in found.uses}):
+        epochs = [epoch for of_run, epoch in found.uses if of_run == run]
+        found.glances.append(glance(history, run, epochs, split))
+        found.early.append(len(epochs))
+    return found
 
 
-def doubling_blocks(n_epochs: int) -> Iterator[range]:
-    """Yield the epochs' indices in blocks 0, 1, 2-3, 4-7, 8-15, ..."""
-    start = 0
-    while start < n_epochs:
-        stop = min(max(2 * start, 1), n_epochs)
-        yield range(start, stop)
-        start = stop
+def n_early(seen: Glance) -> int:
+    """Return how many of a run's first epochs precede memorising."""
+    blocks = seen.blocks
+    for number in range(2, len(blocks)):
+        before, now = blocks[number - 1].shares, blocks[number].shares
+        if _memorising(number, before, now):
+            return blocks[number].epochs.start
+        if _stands_still(before, now):
+            if now.wrong >= NOTHING or not _by_heart(blocks[: number + 1]):
+                return blocks[number].epochs.start
+            blocks = blocks[: number + 1]
+            break
+    return _first(blocks, seen.labels) if _by_heart(blocks) else seen.n_epochs
 
 
-def _subset(keys: Array, size: int) -> Array:
-    """Return up to ``size`` ascending rows; which ones depends on the samples' keys, not on their order."""
-    if len(keys) <= size:
-        return np.arange(len(keys))
-    from pandas.util import hash_array
-
-    return np.sort(np.argpartition(hash_array(keys), size)[:size])
-
-
-def _read(history: History, run: int, epochs: list[int], split: str | None, rows: Array, labels: Array) -> _Block:
-    """Average a block of epochs over the subset and fit the noise model to it."""
-    total = np.zeros((history.n_classes, len(rows)))
-    seen = np.zeros(len(rows))
-    table_labels = history.table(split).labels
-    for epoch in epochs:
-        found, frame = history.open_epoch(epoch, split=split, run=run).pick(rows, table_labels)
-        whole = ~np.isnan(frame.loss)
-        total[:, found[whole]] += frame.probabilities[:, whole]
-        seen[found[whole]] += 1
-    with np.errstate(invalid="ignore"):
-        mean = total / seen
-    some = seen > 0
-    if not some.any():
-        return _Block(mean, np.zeros(len(rows), bool), _Reading(0.0, 0.0, 0.0))
-    given = labels[some]
-    model = noise_model.fit(mean[:, some], given, iterations=8)
-    wrong = noise_model.posterior(model, lambda here: mean[:, some][:, here], given).wrong > 0.5
-    disagreeing = mean[:, some].argmax(axis=0) != given
-    called = np.zeros(len(rows), bool)
-    called[some] = wrong
-    return _Block(mean, called, _Reading(model.rate, float((disagreeing & ~wrong).mean()), float(disagreeing.mean())))
-
-
-def _stands_still(before: _Reading, now: _Reading) -> bool:
+def _stands_still(before: Shares, now: Shares) -> bool:
     """Say whether nothing more was learned after the block before."""
     return now.disagreeing > PLATEAU * before.disagreeing
 
 
-def _memorising(number: int, before: _Reading, now: _Reading) -> bool:
+def _memorising(number: int, before: Shares, now: Shares) -> bool:
     """Say whether the wrong labels are being learned by heart since the block before."""
     if number == 2 and not (
         now.disagreeing > EARLY_FALL * before.disagreeing and before.wrong > EARLY_MATERIAL * before.open
@@ -155,19 +105,19 @@ def _memorising(number: int, before: _Reading, now: _Reading) -> bool:
     return now.wrong < COLLAPSE * before.wrong and before.wrong > MATERIAL * before.open
 
 
-def _by_heart(blocks: list[_Block]) -> bool:
+def _by_heart(blocks: list[Block]) -> bool:
     """Say whether next to nothing disagrees any more of what disagreed in epochs 3 and 4."""
-    return len(blocks) > 3 and blocks[-1].reading.disagreeing < BY_HEART * blocks[2].reading.disagreeing
+    return len(blocks) > 3 and blocks[-1].shares.disagreeing < BY_HEART * blocks[2].shares.disagreeing
 
 
-def _first(blocks: list[_Block], labels: Array) -> int:
+def _first(blocks: list[Block], labels: Array) -> int:
     """Return how many epochs to read of a run that learned its labels by heart too fast to see where.
 
     Where those that the first epoch calls wrong are also the last to be learned, it was right about them, and the
     next one has begun to forget; else the second, else the third.
     """
     for number in range(FIRST - 1):
-        called = blocks[number].called
+        called = blocks[number].wrong > 0.5
         later = np.mean([block.mean for block in blocks[number + 1 :]], axis=0)
         last = _last_learned(later, labels, int(called.sum()))
         if called.sum() >= FEW and (called & last).sum() > STAY_WRONG * called.sum():
@@ -177,11 +127,7 @@ def _first(blocks: list[_Block], labels: Array) -> int:
 
 def _last_learned(mean: Array, labels: Array, n: int) -> npt.NDArray[np.bool_]:
     """Return which n samples give their label the lowest log ratio in these probabilities, (m,) bool."""
-    rows = np.arange(len(labels))
-    given = mean[labels, rows]
-    others = mean.copy()
-    others[labels, rows] = -1
-    against = np.nan_to_num(np.log(others.max(axis=0) + 1e-3) - np.log(given + 1e-3), nan=-np.inf)
+    against = np.nan_to_num(log_ratios(mean, labels), nan=-np.inf)
     found = np.zeros(len(labels), bool)
     found[np.argsort(-against, kind="stable")[:n]] = True
     return found

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from labelaudit.analyzers.accumulator import accumulate
 from labelaudit.analyzers.mean_scores import chunks
 from labelaudit.auditing.evidence import Evidence
-from labelaudit.auditing.window import epoch_uses
+from labelaudit.auditing.window import plan
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import History, open_history
 from labelaudit.history.restricted_pickle import load_plain
@@ -113,7 +113,7 @@ def probabilities_of(history: History, ids: Sequence[str], asked: Array, given: 
     if not held:
         return found
     alone = History(held)
-    (evidence,) = accumulate(alone, [partial(Evidence, uses=epoch_uses(alone))])
+    (evidence,) = accumulate(alone, [partial(Evidence, uses=plan(alone).uses)])
     assert isinstance(evidence, Evidence)
     whole = evidence.averages()[0]
     where = pd.Index([str(one) for one in ids]).get_indexer(pd.Index([str(one) for one in alone.sample_ids]))

@@ -41,7 +41,7 @@ def test_look_alikes_improve_the_ranking_where_they_know_something() -> None:
     alone = labelaudit.audit(of)
     both = labelaudit.audit(of, embeddings=Embeddings.from_arrays(HONEST))
     assert precision_of(both) > precision_of(alone) + 0.05
-    assert both.info["embeddings"]["reliability"] > 0.5
+    assert both.info["embeddings"]["reliability"] > 0.45
     assert both.info["embeddings"] | {"reliability": 0} == {
         "samples": N,
         "neighbours": 20,

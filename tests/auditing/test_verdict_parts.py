@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +13,15 @@ import labelaudit
 from labelaudit import history_from_arrays
 from labelaudit.analyzers.accumulator import accumulate
 from labelaudit.auditing import noise_model
-from labelaudit.auditing.calibrate import along_ranking
-from labelaudit.auditing.doubt import COEFFICIENTS, Outside, design, doubt
+from labelaudit.auditing.calibrate import along_ranking, extended
+from labelaudit.auditing.clues import COLUMNS, LEAST_NEARBY, NEARBY, Clues, log_odds
+from labelaudit.auditing.doubt import COEFFICIENTS, design, doubt
 from labelaudit.auditing.evidence import Evidence, log_time_weight
-from labelaudit.auditing.window import doubling_blocks, early_epochs, epoch_uses
+from labelaudit.auditing.experience import SUSPICION, by_experience, trees
+from labelaudit.auditing.glance import doubling_blocks, glance
+from labelaudit.auditing.reading import Outside, Reading, read_labels
+from labelaudit.auditing.trees import Trees
+from labelaudit.auditing.window import Plan, n_early, plan
 
 
 def softmax(z: np.ndarray) -> np.ndarray:
@@ -52,7 +58,7 @@ def test_evidence_is_the_weighted_average() -> None:
     rng = np.random.default_rng(0)
     z, labels = rng.normal(size=(7, 40, 3)), rng.integers(0, 3, 40)
     history = history_from_arrays(z, labels)
-    uses = epoch_uses(history)
+    uses = plan(history).uses
     (evidence,) = accumulate(history, [partial(Evidence, uses=uses)])
     assert isinstance(evidence, Evidence)
     whole, early = evidence.averages()
@@ -73,9 +79,7 @@ def test_early_epochs_end_before_memorising() -> None:
     z[:, np.arange(n), true] += np.minimum(np.arange(epochs) * 1.5, 4.5)[:, None]
     z[:, np.arange(n), given] += np.clip(np.arange(epochs) - 7, 0, 8)[:, None]
     history = history_from_arrays(z, given)
-    used = early_epochs(history, 0, list(range(epochs)), None)
-    assert used[0] == 0
-    assert 2 <= len(used) <= 8
+    assert 2 <= n_early(glance(history, 0, list(range(epochs)), None)) <= 8
     audit = labelaudit.audit(history)
     assert audit.summary["estimated_error_rate"] == pytest.approx((given != true).mean(), abs=0.02)
 
@@ -135,11 +139,102 @@ def test_along_ranking_keeps_ties_and_order() -> None:
     assert ((found >= 0) & (found <= 1)).all()
 
 
+def test_probabilities_of_some_are_extended_to_all() -> None:
+    score = np.array([0.0, 5.0, 1.0, 2.0, 2.0, 9.0, -3.0])
+    known = np.array([0, 2, 5])
+    found = extended(score, score[known], np.array([0.1, 0.3, 0.7]))
+    np.testing.assert_allclose(found, [0.1, 0.5, 0.3, 0.35, 0.35, 0.7, 0.1], atol=1e-5)
+    assert found[3] == found[4]
+    assert found[6] < found[0], "the order stays, also beyond those that are known"
+
+
+def _read(z: np.ndarray, labels: np.ndarray) -> tuple[Reading, Plan]:
+    history = history_from_arrays(z, labels)
+    planned = plan(history)
+    (evidence,) = accumulate(history, [partial(Evidence, uses=planned.uses)])
+    assert isinstance(evidence, Evidence)
+    return read_labels(*evidence.averages(), history.labels), planned
+
+
+def _noisy_history(epochs: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(3)
+    true = rng.integers(0, 4, 400)
+    given = noisy(true, np.full((4, 4), 0.05) + 0.8 * np.eye(4))
+    return _logits(np.full((epochs, 2), [3.0, 0.5]), given, true, 4), given
+
+
+def test_what_the_trees_are_asked_about() -> None:
+    z, given = _noisy_history(6)
+    read, planned = _read(z, given)
+    clues = Clues.of(read, planned.glances)
+    found = dict(zip(COLUMNS, clues.columns().T, strict=True))
+    p = softmax(z)
+    of_blocks = []
+    for number, epochs in enumerate(([0], [1], [2, 3], [4, 5], [4, 5], [4, 5])):
+        mean = p[epochs].mean(axis=0)
+        best_other = np.where(np.eye(4, dtype=bool)[given], -1, mean).max(axis=1)
+        of_blocks.append(np.log((best_other + 1e-3) / (mean[np.arange(400), given] + 1e-3)))
+        np.testing.assert_allclose(found[f"log_ratio_{number}"], of_blocks[-1], atol=1e-5)
+    suspicion = found[SUSPICION]
+    place = np.array([(suspicion > one).mean() + (suspicion == one).mean() / 2 for one in suspicion])
+    np.testing.assert_allclose(found["rank"], np.log(place + 1e-4))
+    assert found["disagreeing_last"][0] == pytest.approx(np.log((p[4:].mean(0).argmax(1) != given).mean() + 2e-3))
+    assert found["quantile_0.9"][0] == pytest.approx(np.quantile(suspicion, 0.9))
+    assert found["first_quantile_0.5"][0] == pytest.approx(np.median(of_blocks[0]), abs=1e-5)
+    assert found["last_quantile_0.995"][0] == pytest.approx(np.quantile(of_blocks[-1], 0.995), abs=1e-5)
+    order = np.argsort(-suspicion)
+    reach = max(int(400 * NEARBY), LEAST_NEARBY)
+    wrong = read.posterior.wrong[order].clip(1e-4, 1 - 1e-4)
+    for at in (0, 3, 57, 399):
+        mean = wrong[max(at - reach, 0) : at + reach + 1].mean()
+        assert found["nearby"][order[at]] == pytest.approx(log_odds(mean), abs=1e-6)
+    assert (np.ptp(found["rate"]), np.ptp(found["open_0"])) == (0, 0)
+
+
 def test_more_against_the_label_is_more_doubt() -> None:
     seen = Outside(rate=0.1, structured=0.02, open=0.05, clear_agreeing=3.0, clear_open=1.0)
     values = doubt(np.linspace(-4, 6, 30), seen)
     assert (np.diff(values) > 0).all()
     assert design(np.zeros(2), seen).shape == (2, len(COEFFICIENTS))
+
+
+def test_more_against_the_label_is_more_by_experience() -> None:
+    """The trees never fall with the log ratio, all else equal."""
+    x = np.random.default_rng(0).normal(size=(200, len(COLUMNS)))
+    before = trees().predict(x)
+    x[:, COLUMNS.index(SUSPICION)] += 1.5
+    assert (trees().predict(x) >= before - 1e-9).all()
+
+
+def test_clues_of_several_runs_and_of_samples_that_some_missed() -> None:
+    read, planned = _read(*_noisy_history(5))
+    (one,) = planned.glances
+    np.testing.assert_allclose(Clues.of(read, [one, one]).columns(), Clues.of(read, [one]).columns())
+    one.blocks[1].log_ratio[:50] = np.nan
+    one.blocks[1].wrong[:50] = np.nan
+    found = Clues.of(read, [one]).columns()
+    assert not np.isnan(found).any()
+    np.testing.assert_array_equal(found[:50, COLUMNS.index("log_ratio_1")], read.log_ratio[:50])
+    probability = by_experience(read, [one])
+    assert ((probability >= 0) & (probability <= 1)).all()
+
+
+def test_trees_against_a_walk_down_each(tmp_path: Path) -> None:
+    """Two trees: x0 <= 1 ? 10 : (x1 <= 0 ? 20 : 30), and a leaf alone."""
+    trees = Trees(
+        roots=np.array([0, 5]),
+        feature=np.array([0, 0, 1, 0, 0, 0]),
+        threshold=np.array([1.0, np.inf, 0.0, np.inf, np.inf, np.inf]),
+        left=np.array([1, 1, 3, 3, 4, 5]),
+        right=np.array([2, 1, 4, 3, 4, 5]),
+        value=np.array([0.0, 10.0, 0.0, 20.0, 30.0, 0.25]),
+        start=-1.0,
+    )
+    x = np.array([[1.0, 9.0], [1.1, 0.0], [2.0, 0.1]])
+    assert trees.predict(x).tolist() == [9.25, 19.25, 29.25]
+    trees.save(tmp_path / "trees.npz")
+    assert Trees.load(tmp_path / "trees.npz").predict(x).tolist() == [9.25, 19.25, 29.25]
+    assert trees.predict(x[:0]).tolist() == []
 
 
 def test_a_model_that_learned_nothing_flags_nothing() -> None:
@@ -173,7 +268,7 @@ def test_labels_learned_by_heart_at_once_are_read_from_the_first_epochs() -> Non
     z[8:, np.arange(12), given[:12]] = 9.0
     z[8:, np.arange(12), (given[:12] + 1) % k] = 9.3  # equal inputs with two labels: never learned, and no mistake
     history = history_from_arrays(z, given)
-    assert early_epochs(history, 0, list(range(32)), None) == [0, 1, 2]
+    assert n_early(glance(history, 0, list(range(32)), None)) == 3
     found = labelaudit.audit(history)
     flagged = found.samples["is_label_issue"].to_numpy()
     assert (flagged & (given != true)).sum() > 0.6 * (given != true).sum()

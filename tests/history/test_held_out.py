@@ -10,7 +10,7 @@ import pytest
 import labelaudit
 from labelaudit import LabelAuditError, Recorder, audit, open_history
 from labelaudit.auditing.evidence import held_out_uses, log_time_weight
-from labelaudit.auditing.window import epoch_uses
+from labelaudit.auditing.window import plan
 from labelaudit.report.source import history_of
 
 N, K, EPOCHS, FOLDS = 54, 3, 4, 3
@@ -54,7 +54,7 @@ def test_one_run_alone_knows_the_samples_it_never_trained_on(runs: list[Path]) -
 
 def test_held_out_rows_are_read_and_the_rest_is_as_without(runs: list[Path]) -> None:
     without, history = open_history(runs), open_history(runs, held_out="val")
-    plain, more = epoch_uses(without), epoch_uses(history)
+    plain, more = plan(without).uses, plan(history).uses
     assert {key: more[key] for key in plain} == plain
     assert {run for run, _ in more} - {run for run, _ in plain} == set(range(FOLDS, 2 * FOLDS))
     held = [more[FOLDS, epoch] for epoch in range(EPOCHS)]

@@ -1,0 +1,173 @@
+"""Random trainings with planted mistakes, for fit_experience.py: of every kind, length and strength that people use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import quality_noise
+import torch
+from quality_data import Dataset
+from sklearn.model_selection import KFold
+from torch import nn
+from torch.nn import functional as F
+
+KINDS = {
+    "none": 0.22,
+    "symmetric": 0.23,
+    "pair": 0.1,
+    "confusion": 0.12,
+    "instance": 0.1,
+    "ambiguous": 0.1,
+    "unsure": 0.13,
+}
+HIDDEN = ((), (64,), (128,), (128, 128), (256, 256), (512, 256))
+SMALLEST = 700  # samples
+PIXELS = 14
+SAMPLE_EPOCHS = 90_000  # no training passes more samples than this; a convolutional one a third
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A training set: features (n, d), given labels (n,), which of them are wrong (n,), and the kind of mistakes."""
+
+    features: np.ndarray
+    given: np.ndarray
+    wrong: np.ndarray
+    kind: str
+
+
+def plant(dataset: Dataset, rng: np.random.Generator) -> Planted:
+    """Draw a part of a data set, change its features or not, and plant mistakes of a random kind and rate."""
+    most = len(dataset.labels)
+    size = max(int(_log_uniform(rng, min(SMALLEST, most), most)), min(8 * dataset.n_classes, most))
+    kept = np.sort(rng.permutation(most)[:size])
+    features, change = dataset.features[kept], rng.random()
+    if change < 0.12:  # columns that say nothing: easier to learn by heart
+        features = np.hstack([features, rng.normal(size=(size, int(rng.integers(20, 250))))])
+    elif change < 0.24:
+        weights = rng.normal(size=(features.shape[1], int(rng.integers(100, 400))))
+        features = np.maximum(features @ weights / np.sqrt(len(weights)) + rng.normal(), 0)
+    part = Dataset(dataset.name, features.astype(np.float32), dataset.labels[kept], dataset.probabilities[kept])
+    kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
+    if kind in ("pair", "confusion") and part.n_classes == 2:
+        kind = "symmetric"
+    given = _given(part, kind, rng)
+    return Planted(part.features, given, given != part.labels, kind)
+
+
+def _given(part: Dataset, kind: str, rng: np.random.Generator) -> np.ndarray:
+    if kind == "none":
+        return part.labels
+    if kind == "unsure":
+        return unsure(part, _log_uniform(rng, 1, 4), rng.uniform(0.3, 1), rng)
+    most = 0.3 if kind != "symmetric" or part.n_classes == 2 else 0.45
+    rate = _log_uniform(rng, 0.005 if kind == "symmetric" else 0.02, most)
+    return quality_noise.given_labels(part, kind, rate, int(rng.integers(1 << 30)))
+
+
+def unsure(dataset: Dataset, temperature: float, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Return (n,) labels of which a share was given by someone less sure than a linear model of the true labels."""
+    belief = (dataset.probabilities + 1e-9) ** (1 / temperature)
+    belief /= belief.sum(axis=1, keepdims=True)
+    said = (belief.cumsum(axis=1) < rng.random((len(belief), 1))).sum(axis=1).clip(0, dataset.n_classes - 1)
+    return np.where(rng.random(len(belief)) < share, said, dataset.labels)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained."""
+
+    hidden: tuple[int, ...]
+    pictures: bool  # a small convolutional network instead
+    dropout: float
+    adam: bool
+    rate: float
+    decay: float
+    cosine: bool
+    batch: int
+    epochs: int
+    after: bool  # predictions of a pass after each epoch, not those on the way
+    seed: int
+
+    def network(self, n_features: int, n_classes: int) -> nn.Module:
+        """Return a fresh network."""
+        if self.pictures:
+            layers: list[nn.Module] = [nn.Unflatten(1, (1, PIXELS, PIXELS))]
+            for before, width in ((1, 12), (12, 24)):
+                layers += [nn.Conv2d(before, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+            return nn.Sequential(*layers, nn.Flatten(), nn.Linear(24 * 9, 64), nn.ReLU(), nn.Linear(64, n_classes))
+        layers, width = [], n_features
+        for after in self.hidden:
+            layers += [nn.Linear(width, after), nn.ReLU(), nn.Dropout(self.dropout)]
+            width = after
+        return nn.Sequential(*layers, nn.Linear(width, n_classes))
+
+    def run(
+        self, features: np.ndarray, given: np.ndarray, n_classes: int, others: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Train; return the probabilities of every epoch, (E, n, K), of the samples or of others."""
+        torch.manual_seed(self.seed)
+        net = self.network(features.shape[1], n_classes)
+        x, y = torch.from_numpy(features), torch.from_numpy(given)
+        asked = x if others is None else torch.from_numpy(others)
+        optimizer = (
+            torch.optim.Adam(net.parameters(), self.rate, weight_decay=self.decay)
+            if self.adam
+            else torch.optim.SGD(net.parameters(), self.rate, momentum=0.9, weight_decay=self.decay)
+        )
+        found = np.empty((self.epochs, len(asked), n_classes), np.float32)
+        for epoch in range(self.epochs):
+            if self.cosine:
+                for group in optimizer.param_groups:
+                    group["lr"] = self.rate * (1 + np.cos(np.pi * epoch / self.epochs)) / 2
+            for batch in torch.randperm(len(y)).split(self.batch):
+                logits = net(x[batch])
+                if others is None:
+                    found[epoch, batch.numpy()] = logits.detach().softmax(dim=1).numpy()
+                optimizer.zero_grad()
+                F.cross_entropy(logits, y[batch]).backward()
+                nn.utils.clip_grad_norm_(net.parameters(), 10.0)
+                optimizer.step()
+            if self.after or others is not None:
+                net.eval()
+                with torch.no_grad():
+                    found[epoch] = net(asked).softmax(dim=1).numpy()
+                net.train()
+        return found
+
+
+def history(planted: Planted, n_classes: int, rng: np.random.Generator) -> np.ndarray:
+    """Train at random; return probabilities (E, n, K): recorded, or out of five folds (of the last or every epoch)."""
+    training = _draw(planted, rng)
+    how = rng.random()
+    if how < 0.8:
+        return training.run(planted.features, planted.given, n_classes)
+    found = np.empty((training.epochs, len(planted.given), n_classes), np.float32)
+    for inside, outside in KFold(5, shuffle=True, random_state=training.seed).split(planted.features):
+        x, y = planted.features, planted.given
+        found[:, outside] = training.run(x[inside], y[inside], n_classes, others=x[outside])
+    return found if how < 0.84 else found[-1:]
+
+
+def _draw(planted: Planted, rng: np.random.Generator) -> Training:
+    n, pictures = len(planted.given), planted.features.shape[1] == PIXELS**2 and rng.random() < 0.4
+    adam = rng.random() < 0.55
+    longest = max(int(SAMPLE_EPOCHS * (0.3 if pictures else 1) / n), 6)
+    return Training(
+        hidden=HIDDEN[rng.choice(len(HIDDEN), p=(0.1, 0.15, 0.2, 0.3, 0.15, 0.1))],
+        pictures=pictures,
+        dropout=0.3 if rng.random() < 0.15 else 0.0,
+        adam=adam,
+        rate=_log_uniform(rng, 5e-4, 5e-3) if adam else _log_uniform(rng, 0.01, 0.15),
+        decay=rng.choice((0, 5e-4, 5e-3), p=(0.55, 0.35, 0.1)),
+        cosine=rng.random() < 0.35,
+        batch=min(int(rng.choice((16, 32, 64, 128))), max(n // 20, 8)),
+        epochs=min(int(_log_uniform(rng, 1.6, 60)), longest),
+        after=rng.random() < 0.35,
+        seed=int(rng.integers(1 << 30)),
+    )
+
+
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))

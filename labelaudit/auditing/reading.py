@@ -1,0 +1,178 @@
+"""What the two averages of a history say of every label, before a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from labelaudit.analyzers.mean_scores import MeanScores, chunks
+from labelaudit.auditing import noise_model
+from labelaudit.auditing.glance import SOFTEN
+
+Array = npt.NDArray[Any]
+
+FIT_SAMPLES = 20_000  # samples that the noise model is fitted on
+FIT_VALUES = 1 << 22  # and scores of theirs
+CLEAR = 0.5  # median log ratio of the labels agreed with; below, a model's own errors look like wrong labels
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What a data set looks like from outside.
+
+    Attributes:
+        rate: estimated share of wrong labels that the noise matrix explains.
+        structured: that share less what noise spread evenly over the classes would give.
+        open: share of disagreements that the noise matrix leaves open.
+        clear_agreeing: median log ratio in favour of the given label, where it is predicted.
+        clear_open: median log ratio against it, where the disagreement is open.
+    """
+
+    rate: float
+    structured: float
+    open: float
+    clear_agreeing: float
+    clear_open: float
+
+    @property
+    def structure(self) -> float:
+        """0..1: how far structured noise explains the disagreements."""
+        return self.structured / (self.rate + self.open + 0.003)
+
+
+@dataclass
+class Reading:
+    """What the two averages say of every sample.
+
+    Attributes:
+        labels: (n,) given labels.
+        consensus: (n,) class predicted over the epochs.
+        other: (n,) best class beside the given one.
+        log_ratio: (n,) log of that class's probability over the given label's, high is suspicious.
+        early: gives the (K, m) mean probabilities of some samples before memorising.
+        model: the noise model of the early epochs.
+        posterior: what it says of every sample.
+        seen: what the data set looks like from outside.
+        notes: why nothing can be said, if so.
+    """
+
+    labels: Array
+    consensus: Array
+    other: Array
+    log_ratio: Array
+    early: Callable[[slice | Array], Array]
+    model: noise_model.NoiseModel
+    posterior: noise_model.Posterior
+    seen: Outside
+    notes: list[str]
+
+
+def read_labels(whole: MeanScores, early: MeanScores, labels: Array) -> Reading:
+    """Read the log-time average and the average of the early epochs against the given labels, (n,)."""
+    n_classes = len(whole.of(slice(0, 1)))
+    means = _early_or_whole(early, whole)
+    consensus, other, log_ratio = _against(whole, labels, n_classes)
+    rows = _fit_rows(means, labels, n_classes)
+    model = noise_model.fit(means(rows), labels[rows])
+    posterior = noise_model.posterior(model, means, labels)
+    notes = _blind(consensus, labels, n_classes)
+    if notes:
+        posterior.wrong[:] = 0
+    seen = outside(log_ratio, posterior.wrong, model.matrix, labels)
+    return Reading(labels, consensus, other, log_ratio, means, model, posterior, seen, notes)
+
+
+def outside(log_ratio: Array, wrong: Array, matrix: Array, labels: Array) -> Outside:
+    """Describe a data set.
+
+    Args:
+        log_ratio: (n,) log of the best other class's probability over the given label's.
+        wrong: (n,) posterior of the noise model.
+        matrix: (K, K) its noise matrix.
+        labels: (n,) given labels.
+    """
+    n_classes, rate = len(matrix), float(wrong.mean())
+    evenly = rate
+    if n_classes > 2:
+        off = matrix[~np.eye(n_classes, dtype=bool)].reshape(n_classes, n_classes - 1)
+        share = np.bincount(labels, minlength=n_classes) / len(labels)
+        evenly = min(rate, float((share * (n_classes - 1) * np.median(off, axis=1)).sum()))
+    agreeing = log_ratio[log_ratio < 0]
+    left_open = log_ratio[(log_ratio > 0) & (wrong <= 0.5)]
+    return Outside(
+        rate=rate,
+        structured=rate - evenly,
+        open=len(left_open) / len(labels),
+        clear_agreeing=max(float(np.median(-agreeing)), 0.1) if len(agreeing) else 0.1,
+        clear_open=float(np.median(left_open)) if len(left_open) > 3 else 0.3,
+    )
+
+
+def weakness(seen: Outside) -> list[str]:
+    """Return a note where the model is hardly surer of the labels it agrees with than of another class."""
+    if seen.clear_agreeing >= CLEAR:
+        return []
+    return [
+        f"Where the model agrees with a label, that class is a mere {np.exp(seen.clear_agreeing):.1f} times as likely "
+        "to it as the next one (median): it learned little. Its own errors are easily taken for wrong labels here; "
+        "train longer, or take the count for an upper bound."
+    ]
+
+
+def _blind(consensus: Array, labels: Array, n_classes: int) -> list[str]:
+    """Return a note where the model agrees with the labels no more often than the commonest label would."""
+    n = len(labels)
+    agreement = float((consensus == labels).mean())
+    chance = float(np.bincount(labels, minlength=n_classes).max()) / n
+    if agreement >= min(chance + 2 * float(np.sqrt(chance * (1 - chance) / n)), 0.95):
+        return []
+    return [
+        f"The model agrees with {agreement:.0%} of the labels, no more than always answering the commonest one "
+        f"({chance:.0%}): it learned nothing, so nothing is flagged."
+    ]
+
+
+def _early_or_whole(early: MeanScores, whole: MeanScores) -> Callable[[slice | Array], Array]:
+    """Return the early average, or the whole one of a sample that no early epoch saw."""
+    missing = early.seen == 0
+
+    def means(rows: slice | Array) -> Array:
+        found = early.of(rows)
+        gaps = missing[rows]
+        if gaps.any():
+            found[:, gaps] = whole.of(rows)[:, gaps]
+        return found
+
+    return means
+
+
+def _against(whole: MeanScores, labels: Array, n_classes: int) -> tuple[Array, Array, Array]:
+    """Return the class predicted over the epochs, the best other class and its log ratio over the label's, (n,)."""
+    n = len(labels)
+    consensus, other = np.zeros((2, n), np.int32)
+    p_given, p_other = np.zeros((2, n))
+    for here in chunks(n, n_classes):
+        p, given = whole.of(here), labels[here]
+        columns = np.arange(len(given))
+        consensus[here] = p.argmax(axis=0)
+        p_given[here] = p[given, columns]
+        p[given, columns] = -1
+        other[here] = p.argmax(axis=0)
+        p_other[here] = p[other[here], columns]
+    return consensus, other, np.log(p_other + SOFTEN) - np.log(p_given + SOFTEN)
+
+
+def _fit_rows(means: Callable[[slice], Array], labels: Array, n_classes: int) -> Array:
+    """Return the rows to fit on: all, or some spread evenly over p(given), whatever the samples' order."""
+    size = min(FIT_SAMPLES, max(FIT_VALUES // n_classes, 1000))
+    if len(labels) <= size:
+        return np.arange(len(labels))
+    p_given = np.concatenate(
+        [means(here)[labels[here], np.arange(len(labels[here]))] for here in chunks(len(labels), n_classes)]
+    )
+    order = np.argsort(p_given, kind="stable")
+    return np.sort(order[np.linspace(0, len(order) - 1, size).astype(np.int64)])
