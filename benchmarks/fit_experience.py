@@ -2,7 +2,7 @@
 
     python benchmarks/fit_experience.py --write    # about an hour on 2 cores; writes the trees
 
-Some 3,400 trainings on 36 data sets (fit_data.py), small and large, short and long, most of them with planted
+Some 5,900 trainings on 55 data sets (fit_data.py), small and large, short and long, most of them with planted
 mistakes of some kind and rate, each read as an audit reads it. Boosted trees learn which of the samples are wrong.
 Printed: how the audit does on data sets that the trees were not fitted on (four groups left out in turn), beside a cut
 at the noise matrix alone. Trainings are kept in the folder, so a second call only fits.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,7 @@ import fit_training
 import numpy as np
 import torch
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import average_precision_score
 from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits
 
@@ -33,23 +35,24 @@ from labelaudit.auditing.calibrate import along_ranking
 from labelaudit.auditing.clues import COLUMNS, Clues
 from labelaudit.auditing.evidence import Evidence
 from labelaudit.auditing.reading import read_labels
-from labelaudit.auditing.trees import Trees
+from labelaudit.auditing.trees import MOST_LEAVES, Trees
 from labelaudit.auditing.window import plan
 
-SAMPLES = 300  # of each history, to fit on
+CROSS_VALIDATED = 12  # every so many jobs are a cross-validation, read with what its models left out of training
+ABSENT = 29  # every so many have a class whose labels are all wrong
+SAMPLES = 200  # of each history, to fit on
 GROUPS = 4  # of data sets, left out in turn
-HOPELESS = ("friends", "contraceptive", "german", "led7digit")  # data whose classes no model can tell apart ...
-HOPELESS_WEIGHT = 0.4  # ... teach that every disagreement is doubt
+HOPELESS = ("friends", "friends_embedded", "contraceptive", "german", "led7digit")
+HOPELESS_WEIGHT = 0.4  # data whose classes no model can tell apart teach that nothing can be known
 
 
 @dataclass(frozen=True)
 class Case:
-    """A history, read: what is known of its samples, what ranks them (m,) and which labels are wrong (m,)."""
+    """A history, read: what is known of its samples, and which labels are wrong, (n,)."""
 
     name: str
     kind: str
     clues: Clues
-    score: np.ndarray
     wrong: np.ndarray
 
 
@@ -66,40 +69,51 @@ def read_case(job: int, folder: Path) -> Case:
         name = fit_data.NAMES[job % len(fit_data.NAMES)]
         rng = np.random.default_rng([2026, job])
         dataset = fit_data.load(name, folder)
-        planted = fit_training.plant(dataset, rng)
-        probabilities = fit_training.history(planted, dataset.n_classes, rng)
-        history = labelaudit.history_from_arrays(
-            np.nan_to_num(probabilities, nan=1 / dataset.n_classes), planted.given, scores_are="probabilities"
-        )
-        planned = plan(history)
-        (evidence,) = accumulate(history, [partial(Evidence, uses=planned.uses)])
-        assert isinstance(evidence, Evidence)
-        read = read_labels(*evidence.averages(), history.labels)
-        rows = planned.glances[0].rows
-        kind = "nothing learned" if read.notes else planted.kind
-        clues = {name: value.astype(np.float32) for name, value in vars(Clues.of(read, planned.glances)).items()}
+        planted = fit_training.plant(dataset, rng, absent=job % ABSENT == ABSENT - 1)
+        if job % CROSS_VALIDATED == CROSS_VALIDATED - 1:
+            with tempfile.TemporaryDirectory() as place:
+                clues, notes = read(fit_training.cross_validation(planted, dataset.n_classes, rng, Path(place)))
+        else:
+            found = np.nan_to_num(fit_training.history(planted, dataset.n_classes, rng), nan=1 / dataset.n_classes)
+            clues, notes = read(labelaudit.history_from_arrays(found, planted.given, scores_are="probabilities"))
+        kind = "nothing learned" if notes else planted.kind
         file.parent.mkdir(parents=True, exist_ok=True)
         partly = file.with_suffix(f".{os.getpid()}.npz")
-        score = verdict.ranking(read)[rows]
-        np.savez_compressed(partly, name=name, kind=kind, score=score, wrong=planted.wrong[rows], **clues)
+        in_brief = {name: value.astype(np.float32) for name, value in vars(clues).items()}
+        np.savez_compressed(partly, name=name, kind=kind, wrong=planted.wrong, **in_brief)
         partly.replace(file)
     with np.load(file) as arrays:
         clues = Clues(*(arrays[name] for name in Clues.__dataclass_fields__))
-        return Case(str(arrays["name"]), str(arrays["kind"]), clues, arrays["score"], arrays["wrong"])
+        return Case(str(arrays["name"]), str(arrays["kind"]), clues, arrays["wrong"])
+
+
+def read(history: labelaudit.History) -> tuple[Clues, list[str]]:
+    """Read a history as an audit does; return what is known, and why nothing can be said, if so."""
+    planned = plan(history)
+    (evidence,) = accumulate(history, [partial(Evidence, uses=planned.uses)])
+    assert isinstance(evidence, Evidence)
+    reading = read_labels(*evidence.averages(), history.labels)
+    return Clues.of(reading, evidence.log_ratios(), planned.glances), reading.notes
+
+
+def columns(clues: Clues) -> np.ndarray:
+    """Return what the trees are fitted on, (n, len(COLUMNS))."""
+    n = len(clues.log_ratio)
+    return np.column_stack([*clues.of_samples(), *(np.full(n, value) for value in clues.of_set())])
 
 
 def fit(cases: list[Case]) -> HistGradientBoostingClassifier:
     """Fit the trees; every history weighs the same, those of hopeless data less."""
-    columns, wrong, weight = [], [], []
+    known, wrong, weight = [], [], []
     for case in cases:
         rows = np.random.default_rng(0).permutation(len(case.wrong))[:SAMPLES]
-        columns.append(case.clues.columns()[rows])
+        known.append(columns(case.clues)[rows])
         wrong.append(case.wrong[rows])
         weight.append(np.full(len(rows), (HOPELESS_WEIGHT if case.name in HOPELESS else 1) / len(rows)))
     trees = HistGradientBoostingClassifier(
-        max_iter=250,
-        learning_rate=0.05,
-        max_leaf_nodes=12,
+        max_iter=320,
+        learning_rate=0.06,
+        max_leaf_nodes=MOST_LEAVES,
         min_samples_leaf=100,
         l2_regularization=5,
         monotonic_cst=[int(name == experience.SUSPICION) for name in COLUMNS],
@@ -107,31 +121,59 @@ def fit(cases: list[Case]) -> HistGradientBoostingClassifier:
         random_state=0,
     )
     weights = np.concatenate(weight)
-    return trees.fit(np.concatenate(columns), np.concatenate(wrong), sample_weight=weights / weights.mean())
+    return trees.fit(np.concatenate(known), np.concatenate(wrong), sample_weight=weights / weights.mean())
 
 
 def as_numbers(fitted: HistGradientBoostingClassifier) -> Trees:
     """Return the fitted trees as plain arrays."""
-    of_trees = [trees[0].nodes for trees in fitted._predictors]
-    roots = np.cumsum([0, *(len(nodes) for nodes in of_trees[:-1])])
-    nodes = np.concatenate(of_trees)
-    first = np.repeat(roots, [len(of_tree) for of_tree in of_trees])
-    leaf, itself = nodes["is_leaf"].astype(bool), np.arange(len(nodes))
+    tests: list[tuple[int, float, int]] = []
+    tests_of, values = [], []
+    for (grown,) in fitted._predictors:
+        before, leaves = len(tests), []
+        _walk(grown.nodes, 0, tests, leaves)
+        tests_of.append(len(tests) - before)
+        values.append(leaves + [0.0] * (MOST_LEAVES - len(leaves)))
+    feature, threshold, ruled_out = zip(*tests, strict=True)
     return Trees(
-        roots=roots.astype(np.int32),
-        feature=np.where(leaf, 0, nodes["feature_idx"]).astype(np.int16),
-        threshold=np.where(leaf, np.inf, nodes["num_threshold"]).astype(np.float32),
-        left=np.where(leaf, itself, nodes["left"] + first).astype(np.int32),
-        right=np.where(leaf, itself, nodes["right"] + first).astype(np.int32),
-        value=nodes["value"].astype(np.float32),
+        tests_of=np.array(tests_of, np.uint8),
+        feature=np.array(feature, np.uint8),
+        threshold=np.array(threshold, np.float32),
+        ruled_out=np.array(ruled_out, np.uint8),
+        value=np.array(values, np.float32),
         start=float(fitted._baseline_prediction.item()),
     )
 
 
-def found_by(case: Case, probability: np.ndarray, cut: float) -> tuple[float, float]:
-    """Return F1 and the share flagged."""
-    flagged = along_ranking(case.score, probability) > cut
-    return float(2 * (flagged & case.wrong).sum() / max(flagged.sum() + case.wrong.sum(), 1)), float(flagged.mean())
+def _walk(nodes: np.ndarray, at: int, tests: list[tuple[int, float, int]], leaves: list[float]) -> None:
+    """Append the tests at and below a node, and the leaves' values from left to right."""
+    node = nodes[at]
+    if node["is_leaf"]:
+        leaves.append(float(node["value"]))
+        return
+    first = len(leaves)
+    _walk(nodes, int(node["left"]), tests, leaves)
+    to_the_left = (1 << len(leaves)) - (1 << first)
+    tests.append((int(node["feature_idx"]), float(node["num_threshold"]), to_the_left))
+    _walk(nodes, int(node["right"]), tests, leaves)
+
+
+def found_by(wrong: np.ndarray, score: np.ndarray, each: np.ndarray) -> tuple[float, float, float]:
+    """Return average precision, F1 and the share flagged, by a ranking and probabilities of single samples."""
+    probability = along_ranking(score, each)
+    flagged = probability > verdict.best_cut(probability)
+    precision = average_precision_score(wrong, score) if wrong.any() else np.nan
+    return precision, float(2 * (flagged & wrong).sum() / max(flagged.sum() + wrong.sum(), 1)), float(flagged.mean())
+
+
+def compared(case: Case, trees: Trees) -> tuple[float, ...]:
+    """Return what is found by the noise matrix alone, what with trees, and the latter's F1 at the true count."""
+    clues, wrong = case.clues, case.wrong
+    experience = trees.predict([*clues.of_samples(), *clues.of_set()], len(wrong))
+    alone, ranking = verdict.ranking(clues, np.zeros(len(wrong))), verdict.ranking(clues, experience)
+    first = found_by(wrong, alone, 1 / (1 + np.exp(-clues.by_matrix)))
+    second = found_by(wrong, ranking, verdict.wrong(clues, experience))
+    ideal = wrong[np.argsort(-ranking, kind="stable")[: wrong.sum()]].mean() if wrong.any() else np.nan
+    return (*first, *second, float(ideal))
 
 
 def main() -> None:
@@ -140,7 +182,7 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, default=Path("runs/detection_quality"), help="cache of data and trainings"
     )
-    parser.add_argument("--histories", type=int, default=3400)
+    parser.add_argument("--histories", type=int, default=5900)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--write", action="store_true", help="write labelaudit/auditing/experience.npz")
     options = parser.parse_args()
@@ -158,20 +200,15 @@ def main() -> None:
     for inside, outside in GroupKFold(GROUPS).split(names, groups=names):
         trees = as_numbers(fit([cases[i] for i in inside]))
         for i in outside:
-            probability = experience.probability(cases[i].clues, trees)
-            by_matrix = 1 / (1 + np.exp(-cases[i].clues.by_matrix))
-            alone, learned = (
-                found_by(cases[i], by_matrix, 0.5),
-                found_by(cases[i], probability, 1 / (1 + verdict.LEANING)),
-            )
-            ideal = np.argsort(-cases[i].score, kind="stable")[: cases[i].wrong.sum()]
-            rows.append((cases[i].kind, *alone, *learned, cases[i].wrong[ideal].mean() if len(ideal) else np.nan))
-    print("| mistakes | F1, matrix alone | F1, on sets left out | F1 at the true count | flagged, alone | flagged |")
-    print("|---|---|---|---|---|---|")
-    for kind in fit_training.KINDS:
-        f1, flagged, with_f1, with_flagged, ideal = np.mean([row[1:] for row in rows if row[0] == kind], axis=0)
-        numbers = f"{flagged:.2%} | {with_flagged:.2%} |"
-        print(f"| {kind} | {' |  | ' if kind == 'none' else f'{f1:.3f} | {with_f1:.3f} | {ideal:.3f}'} | {numbers}")
+            rows.append((cases[i].kind, *compared(cases[i], trees)))
+    print("| mistakes | matrix alone: AP | F1 | flagged | with trees: AP | F1 | flagged | F1 at the true count |")
+    print("|---|---|---|---|---|---|---|---|")
+    for kind in (*fit_training.KINDS, "absent"):
+        found = np.mean([row[1:] for row in rows if row[0] == kind], axis=0)
+        shown = [f"{value:.2%}" if at in (2, 5) else f"{value:.3f}" for at, value in enumerate(found)]
+        if kind == "none":
+            shown = [value if at in (2, 5) else "" for at, value in enumerate(shown)]
+        print(f"| {kind} | {' | '.join(shown)} |")
     if options.write:
         as_numbers(fit(cases)).save(experience.FILE)
         print(f"{experience.FILE}: {experience.FILE.stat().st_size:,} bytes", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import quality_noise
@@ -12,7 +13,9 @@ from sklearn.model_selection import KFold
 from torch import nn
 from torch.nn import functional as F
 
-KINDS = {
+from labelaudit import History, Recorder, open_history
+
+KINDS = {  # beside "absent"
     "none": 0.22,
     "symmetric": 0.23,
     "pair": 0.1,
@@ -37,8 +40,11 @@ class Planted:
     kind: str
 
 
-def plant(dataset: Dataset, rng: np.random.Generator) -> Planted:
-    """Draw a part of a data set, change its features or not, and plant mistakes of a random kind and rate."""
+def plant(dataset: Dataset, rng: np.random.Generator, *, absent: bool = False) -> Planted:
+    """Draw a part of a data set, change its features or not, and plant mistakes of a random kind and rate.
+
+    With ``absent`` (of three classes or more) all labels of some class are wrong, and no sample is really of it.
+    """
     most = len(dataset.labels)
     size = max(int(_log_uniform(rng, min(SMALLEST, most), most)), min(8 * dataset.n_classes, most))
     kept = np.sort(rng.permutation(most)[:size])
@@ -49,11 +55,22 @@ def plant(dataset: Dataset, rng: np.random.Generator) -> Planted:
         weights = rng.normal(size=(features.shape[1], int(rng.integers(100, 400))))
         features = np.maximum(features @ weights / np.sqrt(len(weights)) + rng.normal(), 0)
     part = Dataset(dataset.name, features.astype(np.float32), dataset.labels[kept], dataset.probabilities[kept])
+    if absent and part.n_classes > 2:
+        return _without_a_class(part, rng)
     kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
     if kind in ("pair", "confusion") and part.n_classes == 2:
         kind = "symmetric"
     given = _given(part, kind, rng)
     return Planted(part.features, given, given != part.labels, kind)
+
+
+def _without_a_class(part: Dataset, rng: np.random.Generator) -> Planted:
+    """Leave out the samples of a class, and give its label to some of one or two other classes."""
+    of_others = rng.permutation(part.n_classes)
+    kept = np.flatnonzero(part.labels != of_others[0])
+    labels = part.labels[kept]
+    wrong = np.isin(labels, of_others[1 : int(rng.integers(2, 4))]) & (rng.random(len(kept)) < rng.uniform(0.1, 0.45))
+    return Planted(part.features[kept], np.where(wrong, of_others[0], labels), wrong, "absent")
 
 
 def _given(part: Dataset, kind: str, rng: np.random.Generator) -> np.ndarray:
@@ -105,36 +122,36 @@ class Training:
 
     def run(
         self, features: np.ndarray, given: np.ndarray, n_classes: int, others: np.ndarray | None = None
-    ) -> np.ndarray:
-        """Train; return the probabilities of every epoch, (E, n, K), of the samples or of others."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Train; return the probabilities of every epoch, (E, n, K), of the samples and (E, m, K) of others."""
         torch.manual_seed(self.seed)
         net = self.network(features.shape[1], n_classes)
         x, y = torch.from_numpy(features), torch.from_numpy(given)
-        asked = x if others is None else torch.from_numpy(others)
+        asked = torch.from_numpy(features[:0] if others is None else others)
         optimizer = (
             torch.optim.Adam(net.parameters(), self.rate, weight_decay=self.decay)
             if self.adam
             else torch.optim.SGD(net.parameters(), self.rate, momentum=0.9, weight_decay=self.decay)
         )
-        found = np.empty((self.epochs, len(asked), n_classes), np.float32)
+        found, of_others = (np.empty((self.epochs, len(of), n_classes), np.float32) for of in (x, asked))
         for epoch in range(self.epochs):
             if self.cosine:
                 for group in optimizer.param_groups:
                     group["lr"] = self.rate * (1 + np.cos(np.pi * epoch / self.epochs)) / 2
             for batch in torch.randperm(len(y)).split(self.batch):
                 logits = net(x[batch])
-                if others is None:
-                    found[epoch, batch.numpy()] = logits.detach().softmax(dim=1).numpy()
+                found[epoch, batch.numpy()] = logits.detach().softmax(dim=1).numpy()
                 optimizer.zero_grad()
                 F.cross_entropy(logits, y[batch]).backward()
                 nn.utils.clip_grad_norm_(net.parameters(), 10.0)
                 optimizer.step()
-            if self.after or others is not None:
-                net.eval()
-                with torch.no_grad():
-                    found[epoch] = net(asked).softmax(dim=1).numpy()
-                net.train()
-        return found
+            net.eval()
+            with torch.no_grad():
+                if self.after:
+                    found[epoch] = net(x).softmax(dim=1).numpy()
+                of_others[epoch] = net(asked).softmax(dim=1).numpy()
+            net.train()
+        return found, of_others
 
 
 def history(planted: Planted, n_classes: int, rng: np.random.Generator) -> np.ndarray:
@@ -142,12 +159,28 @@ def history(planted: Planted, n_classes: int, rng: np.random.Generator) -> np.nd
     training = _draw(planted, rng)
     how = rng.random()
     if how < 0.8:
-        return training.run(planted.features, planted.given, n_classes)
+        return training.run(planted.features, planted.given, n_classes)[0]
     found = np.empty((training.epochs, len(planted.given), n_classes), np.float32)
     for inside, outside in KFold(5, shuffle=True, random_state=training.seed).split(planted.features):
         x, y = planted.features, planted.given
-        found[:, outside] = training.run(x[inside], y[inside], n_classes, others=x[outside])
+        found[:, outside] = training.run(x[inside], y[inside], n_classes, others=x[outside])[1]
     return found if how < 0.84 else found[-1:]
+
+
+def cross_validation(planted: Planted, n_classes: int, rng: np.random.Generator, folder: Path) -> History:
+    """Train two to four times at random, each without a part; record what every model says of both parts."""
+    training, x, y = _draw(planted, rng), planted.features, planted.given
+    places = []
+    folds = KFold(int(rng.integers(2, 5)), shuffle=True, random_state=training.seed)
+    for inside, outside in folds.split(x):
+        places.append(folder / str(len(places)))
+        found, of_others = training.run(x[inside], y[inside], n_classes, others=x[outside])
+        with Recorder(places[-1], n_samples=len(y), held_out=["val"], scores_are="probabilities") as recorder:
+            for of_inside, of_outside in zip(found, of_others, strict=True):
+                for split, rows, said in (("train", inside, of_inside), ("val", outside, of_outside)):
+                    recorder.record(rows, np.nan_to_num(said, nan=1 / n_classes), y[rows], split=split)
+                    recorder.end_epoch(split=split)
+    return open_history(places, held_out="val")
 
 
 def _draw(planted: Planted, rng: np.random.Generator) -> Training:

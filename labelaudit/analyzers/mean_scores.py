@@ -62,6 +62,12 @@ class _Joinable:
             if isinstance(array, np.ndarray):
                 setattr(self, name, np.concatenate([array, *(vars(one)[name] for one in others)], axis=-1))
 
+    def forget(self, rows: Rows) -> None:
+        """Begin anew with some of the samples."""
+        for name, array in vars(self).items():
+            if isinstance(array, np.ndarray):
+                array[..., rows] = -1 if name in ("labels", "_classes") else 0
+
 
 class AllClasses(_Joinable):
     """The mean probabilities of all classes: 4 K + 8 bytes a sample."""

@@ -37,23 +37,6 @@ def along_ranking(score: Array, probability: Array) -> Array:
     return ((1 - TIE_BREAK) * smooth + TIE_BREAK * order)[place]
 
 
-def extended(score: Array, known: Array, probability: Array) -> Array:
-    """Return the probabilities of samples, (n,), from those of some of them, by linear interpolation in between.
-
-    Args:
-        score: (n,) ranking, high is suspicious; equal scores get equal probabilities, higher ones higher.
-        known: (m,) scores of those whose probability is known.
-        probability: (m,) theirs, rising with the score, as `along_ranking` returns.
-    """
-    if len(known) == len(score):
-        return probability
-    order = np.argsort(known, kind="stable")
-    smooth = np.interp(score, known[order], probability[order])
-    values, place = np.unique(score, return_inverse=True)
-    place_in_ranking = np.arange(len(values)) / len(values)
-    return (1 - TIE_BREAK) * smooth + TIE_BREAK * place_in_ranking[place]
-
-
 def _pooled(means: Array, weights: Array) -> tuple[Array, Array]:
     """Pool adjacent violators: return the rising levels and their weights."""
     level: list[float] = []

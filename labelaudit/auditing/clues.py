@@ -1,4 +1,4 @@
-"""What is known of the samples glanced at, as plain numbers: what the trees of `experience.py` are asked about."""
+"""What is known of every sample, as plain numbers: what the trees of `experience.py` are asked about."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from labelaudit.analyzers.mean_scores import chunks
+from labelaudit.auditing.class_pairs import OF_PAIRS, class_pairs
+from labelaudit.auditing.doublings import FOLLOWED
 from labelaudit.auditing.glance import Block, Glance, log_ratios
 from labelaudit.auditing.reading import Reading
 
 Array = npt.NDArray[Any]
 
-BLOCKS = 6  # doublings followed sample by sample; of a shorter run the last one stands for those that follow
 NEARBY = 0.02  # of the samples, on either side in the ranking, whose mean posterior says what is usual there
 LEAST_NEARBY = 10
 QUANTILES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.995)
 
-COLUMNS = (
+OF_SAMPLES = (
     "log_ratio",
     "log_ratio_by_clarity",
     "rank",
     "by_matrix",
     "early_log_ratio",
-    *(f"log_ratio_{j}" for j in range(BLOCKS)),
-    *(f"by_matrix_{j}" for j in range(BLOCKS)),
+    *(f"log_ratio_{j}" for j in range(FOLLOWED)),
     "nearby",
-    "nearby_0",
-    "nearby_1",
+    *OF_PAIRS,
+)
+OF_SET = (
     "rate",
     "open",
     "structure",
@@ -42,18 +44,19 @@ COLUMNS = (
     *(f"first_quantile_{q:g}" for q in QUANTILES),
     *(f"last_quantile_{q:g}" for q in QUANTILES),
 )
+COLUMNS = (*OF_SAMPLES, *OF_SET)
 
 
 @dataclass(frozen=True)
 class Clues:
-    """What is known of m samples, and of the data set.
+    """What is known of n samples, and of the data set.
 
     Attributes:
-        log_ratio: (m,) log of the best other class's probability over the given label's, high is suspicious.
-        early: (m,) the same in the early epochs.
-        by_matrix: (m,) log odds that the label is wrong, by the noise model of the early epochs.
-        log_ratios: (BLOCKS, m) log ratio in each doubling of the epochs.
-        by_matrices: (BLOCKS, m) log odds by the noise model of each.
+        log_ratio: (n,) log of the best other class's probability over the given label's, high is suspicious.
+        early: (n,) the same in the early epochs.
+        by_matrix: (n,) log odds that the label is wrong, by the noise model of the early epochs.
+        log_ratios: (FOLLOWED, n) log ratio in each doubling of the epochs.
+        pairs: (len(OF_PAIRS), n) how common the confusion of its two classes is.
         shares: (3, 5) logs of the shares that doublings 0 to 3 and the last show: wrong, open, disagreeing.
         seen: (5,) what the data set looks like from outside: rate, open, structure, clear_agreeing, clear_open.
     """
@@ -62,68 +65,62 @@ class Clues:
     early: Array
     by_matrix: Array
     log_ratios: Array
-    by_matrices: Array
+    pairs: Array
     shares: Array
     seen: Array
 
+    @property
+    def structure(self) -> float:
+        """0..1: how far structured noise explains the disagreements."""
+        return float(self.seen[2])
+
     @classmethod
-    def of(cls, read: Reading, glances: Sequence[Glance]) -> Clues:
+    def of(cls, read: Reading, of_doublings: Array, glances: Sequence[Glance]) -> Clues:
         """Gather what is known. Of several runs, the mean.
 
         Args:
             read: what the averages say of all samples.
-            glances: what the doublings of each run show of m of them, the same for every run.
+            of_doublings: (FOLLOWED, n) log ratios, NaN where no run saw the sample.
+            glances: of each run.
         """
-        rows, seen = glances[0].rows, read.seen
-        log_ratio, by_matrix = read.log_ratio[rows], log_odds(read.posterior.wrong[rows])
+        seen = read.seen
         shares = [
-            [[np.log(getattr(block.shares, name) + 0.002) for block in _followed(glance)] for glance in glances]
+            [[np.log(getattr(block.shares, name) + 0.002) for block in _shown(glance)] for glance in glances]
             for name in ("wrong", "open", "disagreeing")
         ]
         return cls(
-            log_ratio,
-            log_ratios(read.early(rows), read.labels[rows]),
-            by_matrix,
-            np.stack([_over_runs([_block(one, j).log_ratio for one in glances], log_ratio) for j in range(BLOCKS)]),
-            np.stack(
-                [_over_runs([log_odds(_block(one, j).wrong) for one in glances], by_matrix) for j in range(BLOCKS)]
-            ),
+            read.log_ratio,
+            _early(read),
+            log_odds(read.posterior.wrong),
+            np.where(np.isnan(of_doublings), read.log_ratio.astype(np.float32), of_doublings),
+            class_pairs(read),
             np.mean(shares, axis=1),
             np.array([seen.rate, seen.open, seen.structure, seen.clear_agreeing, seen.clear_open]),
         )
 
-    def columns(self) -> Array:
-        """Return what the trees of `experience.py` are asked about, (m, len(COLUMNS)).
+    def of_samples(self) -> list[Array]:
+        """Return the columns OF_SAMPLES, (n,) each.
 
-        Of each sample: its log ratio over the whole training, early, and in each doubling; what the noise models say,
-        of itself and on average of its neighbours in the ranking; its place in the ranking. Of the data set: what it
-        looks like from outside, the shares that the doublings show, and quantiles of the log ratios.
+        The log ratio over the whole training, early, and in each doubling; what the noise model says, of the sample and
+        on average of its neighbours in the ranking; its place in the ranking; the pair of its classes.
         """
-        s, m = self.log_ratio, len(self.log_ratio)
-        values = np.sort(s)
-        rank = 1 - (np.searchsorted(values, s, "left") + np.searchsorted(values, s, "right")) / (2 * m)
+        s = self.log_ratio
+        order = np.argsort(-s, kind="stable")
+        _, first, counts = np.unique(-s[order], return_index=True, return_counts=True)
+        rank, nearby = np.empty((2, len(s)))
+        rank[order] = np.repeat((first + counts / 2) / len(s), counts)
+        nearby[order] = np.repeat(_nearby(self.by_matrix[order], first, first + counts), counts)
+        mine = [s, s / self.seen[3], np.log(rank + 1e-4), self.by_matrix, self.early, *self.log_ratios]
+        return [*mine, log_odds(nearby), *self.pairs]
+
+    def of_set(self) -> list[float]:
+        """Return OF_SET: what the data set looks like from outside, shares by doublings, quantiles of log ratios."""
+        s = self.log_ratio
         rate, left_open, structure, clear_agreeing, clear_open = self.seen
-        of_samples = [
-            s,
-            s / clear_agreeing,
-            np.log(rank + 1e-4),
-            self.by_matrix,
-            self.early,
-            *self.log_ratios,
-            *self.by_matrices,
-            *(_nearby(s, found) for found in (self.by_matrix, self.by_matrices[0], self.by_matrices[1])),
-        ]
-        of_set = [
-            np.log(rate + 0.003),
-            np.log(left_open + 0.005),
-            structure,
-            np.log(clear_agreeing),
-            np.log(clear_open + 0.1),
-            np.log((s > 0).mean() + 0.003),
-            *self.shares.ravel(),
-            *np.quantile([s, self.early, self.log_ratios[0], self.log_ratios[-1]], QUANTILES, axis=1).T.ravel(),
-        ]
-        return np.column_stack([*of_samples, np.tile(of_set, (m, 1))])
+        quantiles = [np.quantile(one, QUANTILES) for one in (s, self.early, self.log_ratios[0], self.log_ratios[-1])]
+        outside = [np.log(rate + 0.003), np.log(left_open + 0.005), structure, np.log(clear_agreeing)]
+        disagreeing = np.log((s > 0).mean() + 0.003)
+        return [*outside, np.log(clear_open + 0.1), disagreeing, *self.shares.ravel(), *np.ravel(quantiles)]
 
 
 def log_odds(probability: Array) -> Array:
@@ -133,32 +130,29 @@ def log_odds(probability: Array) -> Array:
     return found
 
 
-def _block(glance: Glance, j: int) -> Block:
-    return glance.blocks[min(j, len(glance.blocks) - 1)]
+def _early(read: Reading) -> Array:
+    """Return the log ratios of the early epochs, (n,), in chunks of samples."""
+    n = len(read.labels)
+    here = chunks(n, len(read.model.matrix))
+    return np.concatenate([log_ratios(read.early(rows), read.labels[rows]) for rows in here])
 
 
-def _followed(glance: Glance) -> list[Block]:
-    """Return doublings 0 to 3, and the last."""
-    return [*(_block(glance, j) for j in range(4)), glance.blocks[-1]]
+def _shown(glance: Glance) -> list[Block]:
+    """Return doublings 0 to 3, and the last; of a shorter run the last one for those after it."""
+    return [*(glance.blocks[min(j, len(glance.blocks) - 1)] for j in range(4)), glance.blocks[-1]]
 
 
-def _over_runs(of_runs: list[Array], otherwise: Array) -> Array:
-    """Return the mean over the runs that saw a sample, (m,); of those that none saw, ``otherwise``."""
-    values = np.stack(of_runs)
-    seen = ~np.isnan(values)
-    n = seen.sum(axis=0)
-    return np.where(n > 0, np.where(seen, values, 0).sum(axis=0) / np.maximum(n, 1), otherwise)
+def _nearby(odds: Array, first: Array, end: Array) -> Array:
+    """Return the mean probability of the samples around groups of equal rank, (groups,).
 
-
-def _nearby(ranking: Array, odds: Array) -> Array:
-    """Return log odds of the mean probability of a sample's neighbours in the ranking, (m,); ties count alike."""
-    m = len(ranking)
-    order = np.argsort(-ranking, kind="stable")
-    total = np.concatenate([[0], np.cumsum(1 / (1 + np.exp(-odds[order])))])
-    _, first, place = np.unique(-ranking[order], return_index=True, return_inverse=True)
-    reach = max(int(m * NEARBY), LEAST_NEARBY)
-    low = np.maximum(first - reach, 0)
-    high = np.minimum(np.append(first[1:], m) + reach, m)
-    found = np.empty(m)
-    found[order] = ((total[high] - total[low]) / (high - low))[place]
-    return log_odds(found)
+    Args:
+        odds: (n,) log odds along the ranking.
+        first: (groups,) place of each group's first sample.
+        end: (groups,) place after its last one.
+    """
+    n = len(odds)
+    total = np.concatenate([[0], np.cumsum(1 / (1 + np.exp(-odds)))])
+    reach = max(int(n * NEARBY), LEAST_NEARBY)
+    low, high = np.maximum(first - reach, 0), np.minimum(end + reach, n)
+    found: Array = (total[high] - total[low]) / (high - low)
+    return found

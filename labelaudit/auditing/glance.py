@@ -1,8 +1,8 @@
 """A look at some samples before the pass over all: what every doubling of a run's epochs says of them.
 
 Two numbers are followed at every doubling: the share that disagrees, and the share that the noise model
-(`noise_model.fit`) calls wrong. They tell where memorising begins (`window.py`); with what each doubling says of single
-samples they tell how probable a mistake is (`doubt.py`).
+(`noise_model.fit`) calls wrong. They tell where memorising begins (`window.py`) and, with what each doubling says of
+single samples (`doublings.py`), how probable a mistake is (`experience.py`).
 """
 
 from __future__ import annotations
@@ -40,14 +40,12 @@ class Block:
     Attributes:
         epochs: indices among the run's epochs.
         mean: (K, m) mean probabilities, NaN where no epoch saw the sample.
-        log_ratio: (m,) log of the best other class's probability over the given label's, high is suspicious; or NaN.
         wrong: (m,) the noise model's probability that the label is wrong; or NaN.
         shares: of the samples that disagree, and why.
     """
 
     epochs: range
     mean: Array
-    log_ratio: Array
     wrong: Array
     shares: Shares
 
@@ -94,6 +92,11 @@ def doubling_blocks(n_epochs: int) -> Iterator[range]:
         start = stop
 
 
+def doubling(index: int) -> int:
+    """Return the number of the block that an epoch's index is in."""
+    return index.bit_length()
+
+
 def log_ratios(mean: Array, labels: Array) -> Array:
     """Return log(p(best other class) / p(given label)), softened, (m,); high is suspicious.
 
@@ -135,15 +138,14 @@ def _mean(history: History, run: int, epochs: list[int], split: str | None, rows
 
 def _read(epochs: range, mean: Array, labels: Array) -> Block:
     """Fit the noise model to a block's mean probabilities and ask it of every sample."""
-    log_ratio, wrong = np.full((2, len(labels)), np.nan)
+    wrong = np.full(len(labels), np.nan)
     some = ~np.isnan(mean[0])
     if not some.any():
-        return Block(epochs, mean, log_ratio, wrong, Shares(0.0, 0.0, 0.0))
+        return Block(epochs, mean, wrong, Shares(0.0, 0.0, 0.0))
     of_some, given = mean[:, some], labels[some]
     model = noise_model.fit(of_some, given, iterations=8)
     wrong[some] = noise_model.posterior(model, lambda here: of_some[:, here], given).wrong
-    log_ratio[some] = log_ratios(of_some, given)
     disagreeing = of_some.argmax(axis=0) != given
     left_open = disagreeing & (wrong[some] <= 0.5)
     shares = Shares(model.rate, float(left_open.mean()), float(disagreeing.mean()))
-    return Block(epochs, mean, log_ratio, wrong, shares)
+    return Block(epochs, mean, wrong, shares)

@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from labelaudit.analyzers import Consensus, Correctness, DataMap, ErrorNorm, Loss, Margin, Mistakenness, Votes
 from labelaudit.analyzers.accumulator import Accumulator, accumulate, tabulate
+from labelaudit.auditing.clues import Clues
 from labelaudit.auditing.evidence import EpochUse, Evidence
 from labelaudit.auditing.look_alikes import LookAlikes, look_alikes
+from labelaudit.auditing.reading import read_labels
 from labelaudit.auditing.result import Audit
 from labelaudit.auditing.summary import Summary
 from labelaudit.auditing.tables import DEFAULT_COLUMNS, KEPT_COLUMNS, matrix_table, samples_table
@@ -84,15 +86,15 @@ def audit_labels(
     second = None
     if embeddings is not None:
         second = look_alikes(embeddings, opened.ids(split), table.labels, opened.n_classes)
+    reading = read_labels(*evidence.averages(), table.labels)
     verdict = judge(
-        *evidence.averages(),
-        table.labels,
-        planned.glances,
+        reading,
+        Clues.of(reading, evidence.log_ratios(), planned.glances),
         expected_error_rate=expected_error_rate,
         threshold=threshold,
         second=second,
     )
-    del evidence
+    del evidence, reading
     conventions = statistics.attrs["conventions"]
     samples = samples_table(opened, split, verdict, statistics, shown, second)
     if parts is not None and on_cluster is not None:

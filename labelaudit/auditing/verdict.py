@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from labelaudit.analyzers.mean_scores import MeanScores
-from labelaudit.auditing import noise_model
-from labelaudit.auditing.calibrate import along_ranking, extended
-from labelaudit.auditing.clues import log_odds
-from labelaudit.auditing.doubt import doubt
+from labelaudit.auditing.calibrate import along_ranking
+from labelaudit.auditing.clues import Clues
 from labelaudit.auditing.experience import by_experience
-from labelaudit.auditing.glance import Glance
 from labelaudit.auditing.look_alikes import WEIGHT, LookAlikes, reliability
-from labelaudit.auditing.reading import Reading, read_labels, weakness
+from labelaudit.auditing.reading import Reading, weakness
 
 Array = npt.NDArray[Any]
 
-LEANING = 1.5  # times the odds: a mistake missed counts for more than a false alarm
+LEARNED = 2.0  # weight of what trainings taught in the ranking, beside the plain log ratio
+BY_MATRIX = 0.2  # weight of the noise matrix in the probability, beside what trainings taught
+LOWEST_CUT = 0.25  # probability of a mistake that no cut goes below: many false alarms would follow
 OVERCONFIDENCE = 1.3  # the product of two probabilities is too sure by this power
 LIKELY = 0.5  # a label is suggested where it is likelier than everything else together
 
@@ -56,10 +53,8 @@ class Verdict:
 
 
 def judge(
-    whole: MeanScores,
-    early: MeanScores,
-    labels: Array,
-    glances: Sequence[Glance],
+    read: Reading,
+    clues: Clues,
     *,
     expected_error_rate: float | None = None,
     threshold: float | None = None,
@@ -68,30 +63,31 @@ def judge(
     """Judge the labels.
 
     Args:
-        whole: log-time average over the training.
-        early: average over the epochs before memorising began.
-        labels: (n,) given labels.
-        glances: what the doublings of each run's epochs show of some of the samples.
+        read: what the averages say of every sample.
+        clues: what else is known of them, and of the data set.
         expected_error_rate: share to flag, instead of the estimate.
         threshold: quality to flag below, instead of the estimate.
         second: the samples' look-alikes, a second witness.
     """
-    read = read_labels(whole, early, labels)
-    rows, of_rows, score = glances[0].rows, wrong(read, glances), ranking(read)
-    probability = of_all(score, rows, of_rows)
+    experience = by_experience(clues)
+    each, score = wrong(clues, experience), ranking(clues, experience)
+    if read.notes:
+        each[:] = 0
+    probability = along_ranking(score, each)
     trust = None
     if second is not None:
-        ratio = second.votes.log_ratio(labels, read.other)
+        ratio = second.votes.log_ratio(read.labels, read.other)
         trust = 0.0 if read.notes else reliability(ratio, probability)
         score += WEIGHT * trust**2 * ratio
-        probability = of_all(score, rows, of_rows)
-    confidence = _confidence(probability, read.posterior, read.other)
+        probability = along_ranking(score, each)
+    leaning = leaned(probability, best_cut(probability))
+    confidence = (leaning * _share(read)) ** OVERCONFIDENCE
     offered = confidence >= LIKELY
-    errors = int((probability > 0.5).sum())
+    errors = int((leaning > 0.5).sum())
     low, high = _interval(probability, read.posterior.wrong, read.log_ratio)
     return Verdict(
-        quality=1 - probability,
-        flagged=_cut(probability, expected_error_rate, threshold),
+        quality=1 - leaning,
+        flagged=_cut(leaning, expected_error_rate, threshold),
         consensus=read.consensus,
         suggested=np.where(offered, read.other, -1),
         suggestion_confidence=np.where(offered, confidence, np.nan),
@@ -103,43 +99,44 @@ def judge(
     )
 
 
-def wrong(read: Reading, glances: Sequence[Glance]) -> Array:
-    """Return the probability that the labels of the samples glanced at are wrong, (m,), each by itself.
+def wrong(clues: Clues, experience: Array) -> Array:
+    """Return the probability that each label is wrong, (n,), whatever the ranking says.
 
-    The mean of two estimates: that the noise matrix or what it leaves open explains a disagreement, and what trainings
-    with planted mistakes taught.
+    A weighted mean of two log odds: what trainings taught (``experience``), and the noise matrix.
     """
-    rows = glances[0].rows
-    if read.notes:
-        return np.zeros(len(rows))
-    by_matrix, left_open = read.posterior.wrong[rows], doubt(read.log_ratio[rows], read.seen)
-    found: Array = (1 - (1 - by_matrix) * (1 - left_open) + by_experience(read, glances)) / 2
+    found: Array = 1 / (1 + np.exp(-(1 - BY_MATRIX) * experience - BY_MATRIX * clues.by_matrix))
     return found
 
 
-def ranking(read: Reading) -> Array:
+def ranking(clues: Clues, experience: Array) -> Array:
     """Return what samples are ranked by, (n,); high is suspicious."""
-    found: Array = read.log_ratio + 0.5 * read.seen.structure**2 * log_odds(read.posterior.wrong)
+    found: Array = clues.log_ratio + clues.structure**2 * clues.by_matrix + LEARNED * experience
     return found
 
 
-def of_all(score: Array, rows: Array, probability: Array) -> Array:
-    """Return the probabilities of all samples, (n,), from those of some: they rise with the score, and lean to "wrong".
+def best_cut(probability: Array) -> float:
+    """Return the probability above which to flag, LOWEST_CUT to 0.5: where the expected F1 is highest.
 
-    Args:
-        score: (n,) what samples are ranked by, high is suspicious.
-        rows: (m,) those whose probability is known.
-        probability: (m,) theirs, each by itself.
+    That is half of the highest F1 itself: a sample adds its probability to twice the hits, and one to the flagged.
+
+    Source: Lipton, Elkan and Naryanaswamy, ECML 2014 (arXiv:1402.1892).
     """
-    known = along_ranking(score[rows], probability)
-    return extended(score, score[rows], LEANING * known / (1 + (LEANING - 1) * known))
+    falling = np.sort(probability)[::-1]
+    hits, flagged = np.cumsum(falling), np.arange(1, len(falling) + 1)
+    return max(float((hits / (flagged + hits[-1])).max()), LOWEST_CUT)
 
 
-def _confidence(probability: Array, posterior: noise_model.Posterior, other: Array) -> Array:
-    """Return the probability, (n,), that the best other class is the true one."""
-    share = np.where(other == posterior.other, posterior.share, np.minimum(posterior.share, 1 - posterior.share))
-    found: Array = (probability * share) ** OVERCONFIDENCE
+def leaned(probability: Array, cut: float) -> Array:
+    """Return probabilities whose odds are multiplied so that the cut becomes one half."""
+    odds = (1 - cut) / cut
+    found: Array = odds * probability / (1 + (odds - 1) * probability)
     return found
+
+
+def _share(read: Reading) -> Array:
+    """Return the best other class's share of the probability that a label is wrong, (n,)."""
+    posterior = read.posterior
+    return np.where(read.other == posterior.other, posterior.share, np.minimum(posterior.share, 1 - posterior.share))
 
 
 def _cut(probability: Array, expected_error_rate: float | None, threshold: float | None) -> Array:

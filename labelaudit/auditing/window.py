@@ -7,7 +7,7 @@ at the doublings of the epochs (`glance.py`) shows how many disagree and how man
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from labelaudit.analyzers.accumulator import epochs_of_runs
 from labelaudit.auditing.evidence import EpochUse, held_out_uses, log_time_weight
-from labelaudit.auditing.glance import Block, Glance, Shares, glance, log_ratios
+from labelaudit.auditing.glance import Block, Glance, Shares, doubling, glance, log_ratios
 from labelaudit.history import History
 from labelaudit.history.runs import HeldOutRun
 
@@ -62,7 +62,7 @@ def plan(history: History, split: str | None = None, wanted: set[int] | None = N
             early = n_early(seen)
             found.glances.append(seen)
             found.early.append(early)
-            uses = [EpochUse(log_time_weight(i), i < early) for i in range(len(chosen))]
+            uses = [EpochUse(log_time_weight(i), i < early, doubling(i)) for i in range(len(chosen))]
         found.uses.update({(run, epoch): use for epoch, use in zip(chosen, uses, strict=True)})
     return found if found.glances else _of_held_out(history, split, found)
 
@@ -73,6 +73,8 @@ def _of_held_out(history: History, split: str | None, found: Plan) -> Plan:
         epochs = [epoch for of_run, epoch in found.uses if of_run == run]
         found.glances.append(glance(history, run, epochs, split))
         found.early.append(len(epochs))
+        for i, epoch in enumerate(epochs):
+            found.uses[run, epoch] = replace(found.uses[run, epoch], doubling=doubling(i))
     return found
 
 

@@ -10,18 +10,18 @@ import pytest
 from sklearn.isotonic import IsotonicRegression
 
 import labelaudit
-from labelaudit import history_from_arrays
+from labelaudit import History, history_from_arrays
 from labelaudit.analyzers.accumulator import accumulate
 from labelaudit.auditing import noise_model
-from labelaudit.auditing.calibrate import along_ranking, extended
+from labelaudit.auditing.calibrate import along_ranking
 from labelaudit.auditing.clues import COLUMNS, LEAST_NEARBY, NEARBY, Clues, log_odds
-from labelaudit.auditing.doubt import COEFFICIENTS, design, doubt
 from labelaudit.auditing.evidence import Evidence, log_time_weight
 from labelaudit.auditing.experience import SUSPICION, by_experience, trees
 from labelaudit.auditing.glance import doubling_blocks, glance
-from labelaudit.auditing.reading import Outside, Reading, read_labels
-from labelaudit.auditing.trees import Trees
-from labelaudit.auditing.window import Plan, n_early, plan
+from labelaudit.auditing.reading import Reading, read_labels
+from labelaudit.auditing.trees import MOST_LEAVES, Trees
+from labelaudit.auditing.verdict import LOWEST_CUT, best_cut, leaned
+from labelaudit.auditing.window import n_early, plan
 
 
 def softmax(z: np.ndarray) -> np.ndarray:
@@ -139,21 +139,18 @@ def test_along_ranking_keeps_ties_and_order() -> None:
     assert ((found >= 0) & (found <= 1)).all()
 
 
-def test_probabilities_of_some_are_extended_to_all() -> None:
-    score = np.array([0.0, 5.0, 1.0, 2.0, 2.0, 9.0, -3.0])
-    known = np.array([0, 2, 5])
-    found = extended(score, score[known], np.array([0.1, 0.3, 0.7]))
-    np.testing.assert_allclose(found, [0.1, 0.5, 0.3, 0.35, 0.35, 0.7, 0.1], atol=1e-5)
-    assert found[3] == found[4]
-    assert found[6] < found[0], "the order stays, also beyond those that are known"
-
-
-def _read(z: np.ndarray, labels: np.ndarray) -> tuple[Reading, Plan]:
-    history = history_from_arrays(z, labels)
+def _clues(history: History) -> tuple[Clues, Reading]:
     planned = plan(history)
     (evidence,) = accumulate(history, [partial(Evidence, uses=planned.uses)])
     assert isinstance(evidence, Evidence)
-    return read_labels(*evidence.averages(), history.labels), planned
+    read = read_labels(*evidence.averages(), history.labels)
+    return Clues.of(read, evidence.log_ratios(), planned.glances), read
+
+
+def _log_ratios(p: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Of (n, K) probabilities."""
+    best_other = np.where(np.eye(p.shape[1], dtype=bool)[given], -1, p).max(axis=1)
+    return np.log((best_other + 1e-3) / (p[np.arange(len(p)), given] + 1e-3))
 
 
 def _noisy_history(epochs: int) -> tuple[np.ndarray, np.ndarray]:
@@ -165,76 +162,98 @@ def _noisy_history(epochs: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_what_the_trees_are_asked_about() -> None:
     z, given = _noisy_history(6)
-    read, planned = _read(z, given)
-    clues = Clues.of(read, planned.glances)
-    found = dict(zip(COLUMNS, clues.columns().T, strict=True))
+    clues, read = _clues(history_from_arrays(z, given))
+    found = dict(zip(COLUMNS, [*clues.of_samples(), *clues.of_set()], strict=True))
     p = softmax(z)
-    of_blocks = []
-    for number, epochs in enumerate(([0], [1], [2, 3], [4, 5], [4, 5], [4, 5])):
-        mean = p[epochs].mean(axis=0)
-        best_other = np.where(np.eye(4, dtype=bool)[given], -1, mean).max(axis=1)
-        of_blocks.append(np.log((best_other + 1e-3) / (mean[np.arange(400), given] + 1e-3)))
-        np.testing.assert_allclose(found[f"log_ratio_{number}"], of_blocks[-1], atol=1e-5)
+    of_blocks = [_log_ratios(p[one].mean(axis=0), given) for one in ([0], [1], [2, 3], *[[4, 5]] * 3)]
+    for number, of_block in enumerate(of_blocks):
+        np.testing.assert_allclose(found[f"log_ratio_{number}"], of_block, atol=1e-5)
     suspicion = found[SUSPICION]
     place = np.array([(suspicion > one).mean() + (suspicion == one).mean() / 2 for one in suspicion])
     np.testing.assert_allclose(found["rank"], np.log(place + 1e-4))
-    assert found["disagreeing_last"][0] == pytest.approx(np.log((p[4:].mean(0).argmax(1) != given).mean() + 2e-3))
-    assert found["quantile_0.9"][0] == pytest.approx(np.quantile(suspicion, 0.9))
-    assert found["first_quantile_0.5"][0] == pytest.approx(np.median(of_blocks[0]), abs=1e-5)
-    assert found["last_quantile_0.995"][0] == pytest.approx(np.quantile(of_blocks[-1], 0.995), abs=1e-5)
+    assert found["disagreeing_last"] == pytest.approx(np.log((p[4:].mean(0).argmax(1) != given).mean() + 2e-3))
+    assert found["quantile_0.9"] == pytest.approx(np.quantile(suspicion, 0.9))
+    assert found["first_quantile_0.5"] == pytest.approx(np.median(of_blocks[0]), abs=1e-5)
+    assert found["last_quantile_0.995"] == pytest.approx(np.quantile(of_blocks[-1], 0.995), abs=1e-5)
     order = np.argsort(-suspicion)
     reach = max(int(400 * NEARBY), LEAST_NEARBY)
     wrong = read.posterior.wrong[order].clip(1e-4, 1 - 1e-4)
     for at in (0, 3, 57, 399):
         mean = wrong[max(at - reach, 0) : at + reach + 1].mean()
         assert found["nearby"][order[at]] == pytest.approx(log_odds(mean), abs=1e-6)
-    assert (np.ptp(found["rate"]), np.ptp(found["open_0"])) == (0, 0)
 
 
-def test_more_against_the_label_is_more_doubt() -> None:
-    seen = Outside(rate=0.1, structured=0.02, open=0.05, clear_agreeing=3.0, clear_open=1.0)
-    values = doubt(np.linspace(-4, 6, 30), seen)
-    assert (np.diff(values) > 0).all()
-    assert design(np.zeros(2), seen).shape == (2, len(COEFFICIENTS))
+def test_the_best_cut_has_the_highest_expected_f1() -> None:
+    """Against every possible cut, F1 being expected as twice the expected hits by flagged and expected mistakes."""
+    rng = np.random.default_rng(0)
+    probability = rng.beta(0.4, 1.2, 300)
+    f1 = [2 * probability[probability > t].sum() / ((probability > t).sum() + probability.sum()) for t in probability]
+    best = probability > best_cut(probability)
+    expected = 2 * probability[best].sum() / (best.sum() + probability.sum())
+    assert expected == pytest.approx(max(f1), abs=1e-6)
+    assert best_cut(np.full(50, 0.02)) == LOWEST_CUT, "next to nothing is probable: not much is flagged"
+    assert best_cut(np.repeat([0.0, 1.0], [90, 10])) == pytest.approx(0.5), "all is certain"
+
+
+def test_leaning_keeps_the_order_and_moves_the_cut_to_one_half() -> None:
+    probability = np.array([0.0, 0.1, 0.3, 0.5, 1.0])
+    found = leaned(probability, 0.3)
+    assert found[2] == pytest.approx(0.5)
+    assert (found[[0, -1]] == [0, 1]).all()
+    assert (np.diff(found) > 0).all()
+    np.testing.assert_allclose(leaned(probability, 0.5), probability)
 
 
 def test_more_against_the_label_is_more_by_experience() -> None:
     """The trees never fall with the log ratio, all else equal."""
-    x = np.random.default_rng(0).normal(size=(200, len(COLUMNS)))
-    before = trees().predict(x)
-    x[:, COLUMNS.index(SUSPICION)] += 1.5
-    assert (trees().predict(x) >= before - 1e-9).all()
+    columns = list(np.random.default_rng(0).normal(size=(len(COLUMNS), 200)))
+    before = trees().predict(columns, 200)
+    columns[COLUMNS.index(SUSPICION)] += 1.5
+    assert (trees().predict(columns, 200) >= before - 1e-9).all()
 
 
-def test_clues_of_several_runs_and_of_samples_that_some_missed() -> None:
-    read, planned = _read(*_noisy_history(5))
-    (one,) = planned.glances
-    np.testing.assert_allclose(Clues.of(read, [one, one]).columns(), Clues.of(read, [one]).columns())
-    one.blocks[1].log_ratio[:50] = np.nan
-    one.blocks[1].wrong[:50] = np.nan
-    found = Clues.of(read, [one]).columns()
-    assert not np.isnan(found).any()
-    np.testing.assert_array_equal(found[:50, COLUMNS.index("log_ratio_1")], read.log_ratio[:50])
-    probability = by_experience(read, [one])
-    assert ((probability >= 0) & (probability <= 1)).all()
+def test_doublings_of_two_runs_and_of_samples_that_some_missed(tmp_path: Path) -> None:
+    """The second run is shorter: its last doubling stands for the later ones. Sample 0 is missing in its epoch 1."""
+    (z, given), (w, _) = _noisy_history(9), _noisy_history(3)
+    for name, run in (("one", z), ("two", w)):
+        with labelaudit.Recorder(tmp_path / name, n_samples=len(given)) as recorder:
+            for epoch, scores in enumerate(run):
+                rows = np.arange(1 if (name, epoch) == ("two", 1) else 0, len(given))
+                recorder.record(rows, scores[rows], given[rows])
+                recorder.end_epoch()
+    clues, read = _clues(labelaudit.open_history([tmp_path / "one", tmp_path / "two"]))
+    p, q = softmax(z), softmax(w)
+    first = [_log_ratios(p[one].mean(axis=0), given) for one in ([0], [1], [2, 3], [4, 5, 6, 7], [8], [8])]
+    second = [_log_ratios(q[[one]].mean(axis=0), given) for one in (0, 1, 2, 2, 2, 2)]
+    expected = (np.array(first) + second) / 2
+    expected[1, 0] = first[1][0]
+    np.testing.assert_allclose(clues.log_ratios, expected, atol=2e-3)
+    one = labelaudit.open_history(tmp_path / "two")
+    clues, read = _clues(one)
+    assert clues.log_ratios[1, 0] == np.float32(read.log_ratio[0]), (
+        "where no run saw it, the average over all epochs stands"
+    )
+    assert not np.isnan(by_experience(clues)).any()
 
 
 def test_trees_against_a_walk_down_each(tmp_path: Path) -> None:
-    """Two trees: x0 <= 1 ? 10 : (x1 <= 0 ? 20 : 30), and a leaf alone."""
+    """Three trees: x0 <= 1 ? 10 : (x1 <= 0 ? 20 : 30), a leaf alone, (x1 <= 5 ? 100 : 200)."""
+    value = np.zeros((3, MOST_LEAVES))
+    value[0, :3], value[1, 0], value[2, :2] = (10, 20, 30), 0.25, (100, 200)
     trees = Trees(
-        roots=np.array([0, 5]),
-        feature=np.array([0, 0, 1, 0, 0, 0]),
-        threshold=np.array([1.0, np.inf, 0.0, np.inf, np.inf, np.inf]),
-        left=np.array([1, 1, 3, 3, 4, 5]),
-        right=np.array([2, 1, 4, 3, 4, 5]),
-        value=np.array([0.0, 10.0, 0.0, 20.0, 30.0, 0.25]),
+        tests_of=np.array([2, 0, 1], np.uint8),
+        feature=np.array([0, 1, 1], np.uint8),
+        threshold=np.array([1.0, 0.0, 5.0], np.float32),
+        ruled_out=np.array([0b001, 0b010, 0b001], np.uint8),
+        value=value,
         start=-1.0,
     )
-    x = np.array([[1.0, 9.0], [1.1, 0.0], [2.0, 0.1]])
-    assert trees.predict(x).tolist() == [9.25, 19.25, 29.25]
+    columns = [np.array([1.0, 1.1, 2.0]), np.array([9.0, 0.0, 0.1])]
+    assert trees.predict(columns, 3).tolist() == [209.25, 119.25, 129.25]
+    assert trees.predict([columns[0], 0.0], 3).tolist() == [109.25, 119.25, 119.25], "one number for all samples"
     trees.save(tmp_path / "trees.npz")
-    assert Trees.load(tmp_path / "trees.npz").predict(x).tolist() == [9.25, 19.25, 29.25]
-    assert trees.predict(x[:0]).tolist() == []
+    assert Trees.load(tmp_path / "trees.npz").predict(columns, 3).tolist() == [209.25, 119.25, 129.25]
+    assert trees.predict([columns[0][:0], columns[1][:0]], 0).tolist() == []
 
 
 def test_a_model_that_learned_nothing_flags_nothing() -> None:
