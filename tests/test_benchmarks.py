@@ -60,7 +60,7 @@ def test_detection_quality_on_digits(tmp_path: Path) -> None:
     assert float(row[1]) > 0.8
     assert re.search(r"\| digits \| pair 20% \|", printed)
     assert re.search(r"\| cleanlab prune_by_noise_rate, 5-fold, last epoch \| 6 \|", printed)
-    assert re.search(r"\| labelaudit, experience alone \| [\d.]+ \|", printed)
+    assert re.search(r"\| labelaudit, no experience at all \| [\d.]+ \|", printed)
     assert re.search(r"\| labelaudit, with look-alikes by the network's last features \| [\d.]+ \|", printed)
     assert (tmp_path / "results.parquet").exists()
     assert run("detection_quality.py", *arguments) == printed  # from what the first run kept

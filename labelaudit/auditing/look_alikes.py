@@ -22,7 +22,7 @@ from labelaudit.errors import LabelAuditError
 
 Array = npt.NDArray[Any]
 
-WEIGHT = 0.5
+WEIGHT = 1.5
 
 
 @dataclass

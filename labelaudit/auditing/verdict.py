@@ -19,8 +19,8 @@ Array = npt.NDArray[Any]
 LEARNED = 2.0  # weight of what trainings taught in the ranking, beside the plain log ratio
 BY_MATRIX = 0.2  # weight of the noise matrix in the probability, beside what trainings taught
 LOWEST_CUT = 0.25  # probability of a mistake that no cut goes below: many false alarms would follow
-OVERCONFIDENCE = 1.3  # the product of two probabilities is too sure by this power
-LIKELY = 0.5  # a label is suggested where it is likelier than everything else together
+OVERCONFIDENCE = 1.1  # the product of two probabilities is too sure by this power
+LIKELY = 0.6  # a label is suggested where that product is higher: likelier than everything else together
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Verdict:
     """What a history says of its labels.
 
     Attributes:
-        quality: (n,) 0..1, low is suspicious: the probability that the label is right.
+        quality: (n,) 0..1, low is suspicious: how probably the label is right, the odds moved so that the cut is 0.5.
         flagged: (n,) bool, past the cut.
         consensus: (n,) class predicted over the epochs.
         suggested: (n,) likely true class, -1 where none is likelier than the given one.
@@ -81,8 +81,8 @@ def judge(
         score += WEIGHT * trust**2 * ratio
         probability = along_ranking(score, each)
     leaning = leaned(probability, best_cut(probability))
-    confidence = (leaning * _share(read)) ** OVERCONFIDENCE
-    offered = confidence >= LIKELY
+    likely = leaning * _share(read)
+    offered = likely >= LIKELY
     errors = int((leaning > 0.5).sum())
     low, high = _interval(probability, read.posterior.wrong, read.log_ratio)
     return Verdict(
@@ -90,7 +90,7 @@ def judge(
         flagged=_cut(leaning, expected_error_rate, threshold),
         consensus=read.consensus,
         suggested=np.where(offered, read.other, -1),
-        suggestion_confidence=np.where(offered, confidence, np.nan),
+        suggestion_confidence=np.where(offered, likely**OVERCONFIDENCE, np.nan),
         estimated_errors=errors,
         interval=(min(low, errors), max(high, errors)),
         noise_matrix=read.model.matrix,

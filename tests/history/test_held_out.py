@@ -88,9 +88,9 @@ def test_audit_finds_what_only_the_held_out_rows_show(tmp_path: Path) -> None:
                 recorder.end_epoch(epoch, split="val")
     alone = audit(open_history(folders)).samples["label_quality"]
     found = audit(open_history(folders, held_out="val"))
-    worst = found.samples["label_quality"].nsmallest(6).index
-    assert set(worst) == {IDS[i] for i in range(0, N, 10)}
-    assert set(alone.nsmallest(6).index) != set(worst)
+    of_wrong = {IDS[i] for i in range(0, N, 10)}
+    assert len(of_wrong & set(found.samples["label_quality"].nsmallest(6).index)) >= 5
+    assert len(of_wrong & set(alone.nsmallest(6).index)) < 3
     assert found.summary["n_runs"] == FOLDS
     assert not [note for note in found.summary["notes"] if "never seen" in note]
 
