@@ -8,7 +8,7 @@ Source: Lucchese et al., QuickScorer, SIGIR 2015.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+_Test = tuple[int, np.float32, np.uint8]  # column, threshold, leaves that are ruled out above it
 
 MOST_LEAVES = 8  # of a tree: its leaves are the bits of a byte
 CHUNK = 1 << 14  # samples at a time: their numbers stay in the cache
@@ -63,18 +64,35 @@ class Trees:
             n: number of samples.
         """
         found = np.full(n, self.start)
-        answers = np.pad(self.value, ((0, 0), (0, 1)))[:, _LEFTMOST]
+        singles = {at: one for at, one in enumerate(columns) if isinstance(one, np.ndarray) and one.ndim}
+        of_all = {at: np.float32(one) for at, one in enumerate(columns) if at not in singles}
+        asked = list(self._asked(of_all))
         for low in range(0, n, CHUNK):
             here = slice(low, low + CHUNK)
-            parts = [one[here] if isinstance(one, np.ndarray) and one.ndim else one for one in columns]
-            self._add(found[here], [np.asarray(part, np.float32) for part in parts], answers)
+            _add(found[here], {at: one[here].astype(np.float32) for at, one in singles.items()}, asked)
         return found
 
-    def _add(self, total: Array, columns: list[Array], answers: Array) -> None:
-        """Add every tree's answer, of those by ruled out leaves: (T, 2 ** MOST_LEAVES)."""
+    def _asked(self, of_all: dict[int, np.float32]) -> Iterator[tuple[int, list[_Test], Array]]:
+        """Yield of each tree the leaves that are ruled out for all samples, the tests that are left, and the answers.
+
+        An answer stands at the number whose bits are the leaves ruled out.
+        """
+        answers = np.pad(self.value, ((0, 0), (0, 1)))[:, _LEFTMOST]
         tests = zip(self.feature.tolist(), self.threshold, self.ruled_out, strict=True)
         for n_tests, answer in zip(self.tests_of.tolist(), answers, strict=True):
-            gone = np.zeros(len(total), np.uint8)
+            left, gone = [], 0
             for feature, threshold, ruled_out in islice(tests, n_tests):
-                gone |= np.greater(columns[feature], threshold).view(np.uint8) * ruled_out
-            total += answer.take(gone)
+                if feature not in of_all:
+                    left.append((feature, threshold, ruled_out))
+                elif of_all[feature] > threshold:
+                    gone |= int(ruled_out)
+            yield gone, left, answer
+
+
+def _add(total: Array, columns: dict[int, Array], asked: list[tuple[int, list[_Test], Array]]) -> None:
+    """Add every tree's answer to the sums of some samples."""
+    for gone_for_all, tests, answer in asked:
+        gone = np.full(len(total), gone_for_all, np.uint8)
+        for feature, threshold, ruled_out in tests:
+            gone |= np.greater(columns[feature], threshold).view(np.uint8) * ruled_out
+        total += answer.take(gone)
