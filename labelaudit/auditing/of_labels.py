@@ -86,15 +86,19 @@ def audit_labels(
     second = None
     if embeddings is not None:
         second = look_alikes(embeddings, opened.ids(split), table.labels, opened.n_classes)
-    reading = read_labels(*evidence.averages(), table.labels)
+    averages, of_doublings = evidence.averages(), evidence.log_ratios()
+    del evidence
+    reading = read_labels(*averages, table.labels)
+    clues = Clues.of(reading, of_doublings, planned.glances)
+    del averages, of_doublings
     verdict = judge(
         reading,
-        Clues.of(reading, evidence.log_ratios(), planned.glances),
+        clues,
         expected_error_rate=expected_error_rate,
         threshold=threshold,
         second=second,
     )
-    del evidence, reading
+    del reading, clues
     conventions = statistics.attrs["conventions"]
     samples = samples_table(opened, split, verdict, statistics, shown, second)
     if parts is not None and on_cluster is not None:

@@ -139,6 +139,8 @@ def _blind(consensus: Array, labels: Array, n_classes: int) -> list[str]:
 def _early_or_whole(early: MeanScores, whole: MeanScores) -> Callable[[slice | Array], Array]:
     """Return the early average, or the whole one of a sample that no early epoch saw."""
     missing = early.seen == 0
+    if not missing.any():
+        return early.of
 
     def means(rows: slice | Array) -> Array:
         found = early.of(rows)
