@@ -83,8 +83,8 @@ def test_permuting_more_samples_than_the_model_is_fitted_on_changes_little():
     expected = labelaudit.audit(history_from_arrays(z, labels, sample_ids=ids))
     found = labelaudit.audit(history_from_arrays(z[:, order], labels[order], sample_ids=ids[order]))
     quality = found.samples["label_quality"].loc[ids]
-    np.testing.assert_allclose(quality, expected.samples["label_quality"], atol=0.1)  # trees jump
-    assert np.abs(quality - expected.samples["label_quality"]).mean() < 0.002
+    np.testing.assert_allclose(quality, expected.samples["label_quality"], atol=0.05)  # trees jump
+    assert np.abs(quality - expected.samples["label_quality"]).mean() < 0.001
     assert found.summary["estimated_errors"] == pytest.approx(expected.summary["estimated_errors"], rel=0.02)
 
 
