@@ -76,8 +76,9 @@ def kill(path: str, times: int) -> None:
                 time.sleep(chance.uniform(0, 3 * first_epoch))
             os.kill(pid, signal.SIGKILL)
             before = reported
-            while (line := run.stdout.readline().split())[0] != "dead":
-                reported = int(line[1])
+            while not (line := run.stdout.readline().rstrip()).endswith("dead"):  # its last word may be cut off
+                if line.split()[:1] == ["finished"] and len(line.split()) == 2:
+                    reported = int(line.split()[1])
             if reported < 0:
                 continue
             history = open_history(path)
