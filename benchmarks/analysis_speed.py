@@ -1,9 +1,10 @@
 """How fast histories are read: the audit beside other tools, one table from one run.
 
     python benchmarks/analysis_speed.py [--rows 10000 100000 1000000] [--repeat 2]
+    python benchmarks/analysis_speed.py --rows 30000000 --epochs 30 --only audit
 
-A row is one sample in one epoch; there are 10 epochs and 10 classes, in half precision. Every contender runs in a
-process of its own; CPU seconds exclude imports, peak memory includes them. What is not installed is said to be so.
+A row is one sample in one epoch; there are 10 epochs (--epochs) and 10 classes, in half precision. Every contender runs
+in a process of its own; CPU seconds exclude imports, peak memory includes them. What is not installed is said to be so.
 Contenders other than the audit compute six statistics (mean and spread of p, AUM, correctness, mean loss, forgetting).
 """
 
@@ -21,11 +22,12 @@ from pathlib import Path
 import analysis_contenders as contenders
 import numpy as np
 
-EPOCHS, CLASSES = 10, 10
+CLASSES = 10
+FLOOR = "floor: read and sum"
 SLOW_UP_TO = 1_000_000  # rows that are written as JSON lines and as a pickled dict, and handed to slow tools
 
 
-def write_history(folder: Path, n: int) -> None:
+def write_history(folder: Path, n: int, epochs: int) -> None:
     """Record a history in which one label in twenty is wrong."""
     import labelaudit
 
@@ -33,7 +35,7 @@ def write_history(folder: Path, n: int) -> None:
     true = rng.integers(0, CLASSES, n)
     labels = np.where(rng.random(n) < 0.05, (true + 1) % CLASSES, true)
     with labelaudit.Recorder(folder, n_samples=n, scores_are="logits") as recorder:
-        for epoch in range(EPOCHS):
+        for epoch in range(epochs):
             scores = rng.normal(size=(n, CLASSES)).astype(np.float32) * 1.5
             scores[np.arange(n), true] += 6 * (1 - np.exp(-(epoch + 1) / 3))
             recorder.record(np.arange(n), scores, labels)
@@ -76,21 +78,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--only", nargs="+", default=[""], metavar="WORD", help="contenders whose name has such a word")
     parser.add_argument("--contender", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.contender:
         run_one(arguments.contender, arguments.folder)
         return
-    results: dict[str, list[dict[str, float | str]]] = {name: [] for name in contenders.ALL}
+    chosen = [name for name in contenders.ALL if name == FLOOR or any(word in name for word in arguments.only)]
+    results: dict[str, list[dict[str, float | str]]] = {name: [] for name in chosen}
     disk: dict[str, float] = {}
     for rows in arguments.rows:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
-            write_history(folder / "history", rows // EPOCHS)
+            write_history(folder / "history", rows // arguments.epochs, arguments.epochs)
             if rows <= SLOW_UP_TO:
                 contenders.write_other_formats(folder)
-            for name in contenders.ALL:
+            for name in chosen:
                 if rows > SLOW_UP_TO and name in contenders.SLOW:
                     results[name].append({"reason": f"left out above {SLOW_UP_TO:,} rows"})
                 else:
@@ -99,7 +104,7 @@ def main() -> None:
     largest = arguments.rows[-1]
     print(f"| {largest:,} rows | CPU s | of floor | wall s | peak MiB | bytes a row | slope |")
     print("|---|---|---|---|---|---|---|")
-    floor = float(results["floor: read and sum"][-1]["cpu"])
+    floor = float(results[FLOOR][-1]["cpu"])
     for name, of_sizes in results.items():
         last = of_sizes[-1]
         if "reason" in last:
