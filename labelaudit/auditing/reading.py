@@ -132,7 +132,7 @@ def _blind(consensus: Array, labels: Array, n_classes: int) -> list[str]:
         return []
     return [
         f"The model agrees with {agreement:.0%} of the labels, no more than always answering the commonest one "
-        f"({chance:.0%}): it learned nothing, so nothing is flagged."
+        f"({chance:.0%}): it learned nothing, and its order of the samples says nothing."
     ]
 
 

@@ -94,7 +94,7 @@ def judge(
         estimated_errors=errors,
         interval=(min(low, errors), max(high, errors)),
         noise_matrix=read.model.matrix,
-        notes=read.notes or weakness(read.seen),
+        notes=_notes(read, cut_given=expected_error_rate is not None or threshold is not None),
         reliability=trust,
     )
 
@@ -131,6 +131,13 @@ def leaned(probability: Array, cut: float) -> Array:
     odds = (1 - cut) / cut
     found: Array = odds * probability / (1 + (odds - 1) * probability)
     return found
+
+
+def _notes(read: Reading, *, cut_given: bool) -> list[str]:
+    """Return the doubts; where nothing was learned only a cut that the user gave flags anything."""
+    if not read.notes:
+        return weakness(read.seen)
+    return [*read.notes, "What is flagged is by the cut you gave alone." if cut_given else "Nothing is flagged."]
 
 
 def _share(read: Reading) -> Array:

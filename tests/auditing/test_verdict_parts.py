@@ -259,9 +259,14 @@ def test_trees_against_a_walk_down_each(tmp_path: Path) -> None:
 def test_a_model_that_learned_nothing_flags_nothing() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 600)
-    audit = labelaudit.audit(history_from_arrays(rng.normal(size=(5, 600, 3)), labels))
+    history = history_from_arrays(rng.normal(size=(5, 600, 3)), labels)
+    audit = labelaudit.audit(history)
     assert audit.summary["n_flagged"] == 0
     assert any("learned nothing" in note for note in audit.summary["notes"])
+    assert "Nothing is flagged." in audit.summary["notes"]
+    audit = labelaudit.audit(history, expected_error_rate=0.1)
+    assert audit.summary["n_flagged"] == 60
+    assert "What is flagged is by the cut you gave alone." in audit.summary["notes"]
 
 
 def _logits(strength: np.ndarray, given: np.ndarray, towards: np.ndarray, k: int) -> np.ndarray:
