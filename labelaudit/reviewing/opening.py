@@ -104,7 +104,7 @@ def review(
         audit: the audit, the folder of one, or a run, which is audited.
         images: as in `Audit.to_html`: an array, a list, a function of the sample id, or a folder.
         texts: the same for texts.
-        rows: DataFrame indexed by sample id.
+        rows: DataFrame indexed by sample id, or a CSV or Parquet file whose first column is the sample id.
         history: for the curves over the epochs, where the audit does not have it at hand.
         decisions: file for the decisions; default: ``review/decisions.jsonl`` in the audit's or the run's folder.
         reviewer: who decides; default: the user's name.
@@ -161,7 +161,10 @@ def _session(audit: Audit, log: DecisionLog, images: Any, texts: Any, rows: Any,
         from labelaudit.detection.findings.review import BoxReview
 
         return BoxReview(audit, log, images, history)
-    media = Media(audit.samples.index.to_numpy(), images, texts, rows)
+    ids = audit.samples.index.to_numpy()
+    if isinstance(rows, (str, os.PathLike)):
+        rows = read_rows(rows, as_text=ids.dtype.kind not in "iu")
+    media = Media(ids, images, texts, rows)
     return ReviewSession(audit, log, media, history_of(audit, history))
 
 
@@ -177,13 +180,19 @@ def decisions_place(source: Any, decisions: str | os.PathLike[str] | None) -> Pa
     return Path(source) / DECISIONS
 
 
-def read_rows(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a table whose first column is the sample id."""
+def read_rows(path: str | os.PathLike[str], *, as_text: bool) -> pd.DataFrame:
+    """Read a table whose first column is the sample id; ``as_text`` keeps ids such as 007 as a CSV file has them."""
     import pandas as pd
 
     place = Path(path)
     try:
-        table = pd.read_parquet(place) if place.suffix.lower() == ".parquet" else pd.read_csv(place)
+        if place.suffix.lower() == ".parquet":
+            table = pd.read_parquet(place)
+        else:
+            table = pd.read_csv(place)
+            if as_text:
+                ids = pd.read_csv(place, usecols=[0], dtype=str, keep_default_na=False)
+                table[table.columns[0]] = ids.iloc[:, 0]
     except (ValueError, OSError) as problem:
         raise LabelAuditError(f"{place} cannot be read as a table: {problem}") from None
     return table.set_index(table.columns[0]) if table.index.name is None else table
