@@ -29,7 +29,7 @@ def relabel(
     corrections: Any,
     *,
     out: str | os.PathLike[str] | None = None,
-    min_confidence: float = 0.9,
+    min_confidence: float | None = None,
     audit: Audit | None = None,
     class_names: Sequence[str] | None = None,
     sample_ids: Sequence[Any] | None = None,
@@ -52,7 +52,8 @@ def relabel(
         corrections: an `Audit` or the folder of one, `Audit.corrections`, or a review's decisions: the table, or its
             file; see `changes_from`.
         out: new file or folder; needed for files and folders unless ``in_place`` or ``dry_run``.
-        min_confidence: smallest suggestion_confidence, 0 to 1, where corrections is an audit.
+        min_confidence: smallest suggestion_confidence, 0 to 1; default: 0.9 where corrections is an audit or its table,
+            none for what `Audit.corrections` returned; refused for decisions.
         audit: the audit that decisions belong to; they are then checked against it. A tree needs it where samples are
             known by position.
         class_names: names of the classes, where labels on disk are numbers and decisions have names.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labelaudit import Audit
+from labelaudit import Audit, load_audit
 from labelaudit.cli import main
 from tests.relabel.conftest import GIVEN, NAMES, TRUE
 
@@ -46,6 +46,13 @@ def test_dry_run_json_and_thresholds(place: Path, capsys: pytest.CaptureFixture[
     assert {"sample_id": 2, "given_label": "cat", "new_label": "owl", "place": 2} in found["changes"]
     assert run(place, "@/labels.csv", "--audit", "@/audit", "--dry-run", "--json", "--min-confidence", "0.99") == 0
     assert json.loads(capsys.readouterr().out)["n_changed"] == 0
+
+
+def test_thresholds_of_a_table(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load_audit(place / "audit").corrections().to_csv(place / "c.csv")
+    for options, n in (([], 3), (["--min-confidence", "0.99"], 0), (["--sensitivity", "90"], 3)):
+        assert run(place, "@/labels.csv", "--decisions", "@/c.csv", "--dry-run", "--json", *options) == 0
+        assert json.loads(capsys.readouterr().out)["n_changed"] == n
 
 
 def test_in_place_and_undo(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

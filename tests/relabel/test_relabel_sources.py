@@ -126,3 +126,37 @@ def test_sources_that_are_none(make_audit: MakeAudit, tmp_path: Path) -> None:
     twice = pd.concat([make_audit().corrections()] * 2)
     with pytest.raises(LabelAuditError, match="twice"):
         relabel(GIVEN, twice)
+
+
+def test_a_confidence_holds_for_tables(make_audit: MakeAudit, tmp_path: Path) -> None:
+    audit = make_audit()
+    audit.samples.loc[5, "suggestion_confidence"] = 0.7
+    corrections = audit.corrections(0.5)
+    corrections.to_csv(tmp_path / "c.csv")
+    for source in (corrections, tmp_path / "c.csv"):
+        assert relabel(GIVEN, source, class_names=NAMES).n_changed == 3, "they were chosen already"
+        for least, n in ((0.6, 3), (0.9, 2), (0.99, 0)):
+            assert relabel(GIVEN, source, class_names=NAMES, min_confidence=least).n_changed == n
+    with pytest.raises(LabelAuditError, match=r"min_confidence=95 is out of range"):
+        relabel(GIVEN, corrections, class_names=NAMES, min_confidence=95)
+    with pytest.raises(LabelAuditError, match="what is no number"):
+        relabel(GIVEN, corrections.assign(suggestion_confidence="sure"), class_names=NAMES, min_confidence=0.9)
+    with pytest.raises(LabelAuditError, match="has no column suggestion_confidence: leave min_confidence="):
+        relabel(GIVEN, corrections.drop(columns="suggestion_confidence"), class_names=NAMES, min_confidence=0.9)
+
+
+def test_of_an_audits_own_table_flagged_rows_count(make_audit: MakeAudit, tmp_path: Path) -> None:
+    audit = make_audit()
+    audit.samples.loc[5, "suggestion_confidence"] = 0.7
+    audit.samples.loc[0, ["suggested_label", "suggestion_confidence"]] = "owl", 0.97
+    audit.to_csv(tmp_path / "all.csv")
+    audit.to_parquet(tmp_path / "all.parquet")
+    for source in (audit.samples, tmp_path / "all.csv", tmp_path / "all.parquet"):
+        assert relabel(GIVEN, source, class_names=NAMES).changes.index.astype(int).tolist() == [2, 9]
+        assert relabel(GIVEN, source, class_names=NAMES, min_confidence=0.6).n_changed == 3
+
+
+def test_decisions_have_no_confidence(make_audit: MakeAudit, tmp_path: Path) -> None:
+    decide(tmp_path / "d.jsonl", make_audit())
+    with pytest.raises(LabelAuditError, match=r"d.jsonl holds decisions, which have no confidence: leave"):
+        relabel(GIVEN, tmp_path / "d.jsonl", min_confidence=0.9)
