@@ -105,7 +105,7 @@ def sync_folder(path: Path) -> None:
 
 
 def replace_file(path: Path, data: bytes, log: UndoLog, name: str = "") -> None:
-    """Replace a file's content in one step, after the old content went into the log.
+    """Replace a file's content in one step, after the old content went into the log; a symbolic link stays one.
 
     ``name`` is the file's path below the log's target, where that is a folder.
     """
@@ -117,6 +117,7 @@ def replace_file(path: Path, data: bytes, log: UndoLog, name: str = "") -> None:
 
 
 def _put(path: Path, data: bytes) -> None:
+    path = path.resolve()
     mode = path.stat().st_mode
     open_folder(path.parent).write(path.name, data)
     path.chmod(mode & 0o7777)

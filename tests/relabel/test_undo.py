@@ -91,6 +91,22 @@ def test_in_place_file_keeps_its_mode_and_is_restored(make_audit: MakeAudit, tmp
     assert undo_relabel(done.undo_log) == 0
 
 
+def test_a_symbolic_link_stays_one(make_audit: MakeAudit, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    path = label_file(tmp_path / "data")
+    link = tmp_path / "link.csv"
+    link.symlink_to("data/labels.csv")
+    before = path.read_bytes()
+    done = relabel(link, make_audit(IDS), in_place=True)
+    assert done.out == link
+    assert link.is_symlink()
+    assert path.read_bytes() != before
+    assert done.undo_log is not None
+    assert undo_relabel(done.undo_log) == 1
+    assert link.is_symlink()
+    assert path.read_bytes() == before
+
+
 def test_what_was_changed_since_stays(make_audit: MakeAudit, tmp_path: Path) -> None:
     path = label_file(tmp_path)
     log = tmp_path / "undo.jsonl"
