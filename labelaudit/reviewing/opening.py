@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from labelaudit.auditing.opening import open_audit
 from labelaudit.auditing.result import Audit
 from labelaudit.errors import LabelAuditError
+from labelaudit.history.rows import check_text
 from labelaudit.report.media import Media
 from labelaudit.report.source import history_of
 from labelaudit.reviewing.decision_log import DecisionLog
@@ -57,12 +58,12 @@ class Review:
 
         Args:
             sample: its id.
-            action: "relabel" (with a label), "keep", "remove" or "unsure".
-            label: the new label.
+            action: "relabel" (with a label), "keep", "remove" or "unsure"; of boxes also "move" and "add".
+            label: the new label; the given one again is written as "keep", as on the page.
             reviewer: who decides.
 
         Raises:
-            LabelAuditError: there is no such sample or label.
+            LabelAuditError: there is no such sample, action or label.
         """
         self._server.session.decide_by_id(sample, action, label, reviewer)
 
@@ -134,6 +135,7 @@ def open_review(
     embedded: bool = False,
 ) -> Review:
     """Open a review and begin to serve it; the arguments are those of `review`."""
+    check_text([reviewer], "reviewer")
     audit = open_audit(source)
     place = decisions_place(source, decisions)
     log = _log(audit, place)
