@@ -160,3 +160,51 @@ def test_decisions_have_no_confidence(make_audit: MakeAudit, tmp_path: Path) -> 
     decide(tmp_path / "d.jsonl", make_audit())
     with pytest.raises(LabelAuditError, match=r"d.jsonl holds decisions, which have no confidence: leave"):
         relabel(GIVEN, tmp_path / "d.jsonl", min_confidence=0.9)
+
+
+@pytest.mark.parametrize("names", [NAMES, None])
+def test_whole_numbers_are_labels_however_they_are_stored(make_audit: MakeAudit, names: list[str] | None) -> None:
+    for kind in (float, np.float32, np.int8):
+        done = relabel(GIVEN.astype(kind), make_audit(names=names))
+        assert done.labels is not None
+        assert done.labels.dtype == kind
+        np.testing.assert_array_equal(done.labels, TRUE)
+    np.testing.assert_array_equal(relabel([float(one) for one in GIVEN], make_audit(names=names)).labels, TRUE)
+    with pytest.raises(LabelAuditError, match=r"has label [0-9.]+, but was audited as"):
+        relabel(GIVEN + 0.5, make_audit(names=names))
+
+
+def test_truth_values_are_labels() -> None:
+    wrong = pd.DataFrame({"given_label": [1], "suggested_label": [0]}, index=[2])
+    done = relabel([False, True, True], wrong)
+    assert done.labels is not None
+    assert done.labels.tolist() == [False, True, False]
+    assert done.labels.dtype == bool
+    with pytest.raises(LabelAuditError, match="array of bool cannot hold the new label 2"):
+        relabel([False, True, True], wrong.assign(suggested_label=2))
+
+
+def test_positions_hold_for_all_labels_or_for_none(make_audit: MakeAudit, tmp_path: Path) -> None:
+    """Rows in another order, or other rows, may by chance have the audited labels where something is to change."""
+    audit = make_audit()
+    swapped = GIVEN.copy()
+    swapped[[0, 1]] = swapped[[1, 0]]
+    twice = np.concatenate([GIVEN, GIVEN])
+    path = tmp_path / "labels.csv"
+    decide(tmp_path / "d.jsonl", audit)
+    for source in (audit, tmp_path / "d.jsonl"):
+        for labels, message in ((swapped, "row 0 has label"), (twice, "has 24 rows, and the audit is of 12 samples")):
+            with pytest.raises(LabelAuditError, match=message):
+                relabel(labels, source, audit=audit)
+            path.write_text("label,x\n" + "".join(f"{NAMES[label]},y\n" for label in labels))
+            with pytest.raises(LabelAuditError, match=message):
+                relabel(path, source, audit=audit, dry_run=True)
+        assert relabel(twice, source, audit=audit, sample_ids=range(24)).n_changed > 0, "ids that are said are believed"
+    audit.samples = audit.samples.drop(index=[0, 11])
+    assert relabel(twice, audit).n_changed == 3, "not all rows were audited"
+
+
+def test_ids_that_are_no_row_numbers_are_not_taken_for_them(make_audit: MakeAudit) -> None:
+    audit = make_audit([str(i) for i in range(11)] + ["cat.png"])
+    with pytest.raises(LabelAuditError, match=r"ids 0 to cat.png, which do not number them: pass the ids"):
+        relabel(GIVEN, audit)
