@@ -47,6 +47,7 @@ def add_relabel(commands: Any) -> None:
 
 def _relabel(arguments: argparse.Namespace) -> int:
     from labelaudit.relabeling import relabel, undo_relabel
+    from labelaudit.report.records import is_missing
 
     if arguments.undo is not None:
         if arguments.target is not None:
@@ -59,6 +60,9 @@ def _relabel(arguments: argparse.Namespace) -> int:
     target, audit, sensitivity = _target(arguments)
     if audit is not None and audit.objects is not None:
         return _relabel_boxes(arguments, audit)
+    for option in ("remove_spurious", "copy_missing", "images"):
+        if getattr(arguments, option):
+            raise LabelAuditError(f"--{option.replace('_', '-')} is about boxes, and these are labels of whole samples")
     done = relabel(
         target,
         audit if arguments.decisions is None else arguments.decisions,
@@ -77,9 +81,9 @@ def _relabel(arguments: argparse.Namespace) -> int:
         print(json.dumps({**done.to_dict(), "changes": rows.where(rows.notna(), None).to_dict("records")}, default=str))
         return 0
     if arguments.dry_run:
-        for sample, row in done.changes.iterrows():
-            new = "left out" if row["new_label"] is None else row["new_label"]
-            print(f"  {sample}: {row['given_label']} -> {new}")
+        table = done.changes
+        for sample, given, new in zip(table.index, table["given_label"], table["new_label"], strict=True):
+            print(f"  {sample}: {given} -> {'left out' if is_missing(new) else new}")
     print(done)
     return 0
 

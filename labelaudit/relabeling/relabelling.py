@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,16 +80,28 @@ def relabel(
         if isinstance(one, Audit):
             one.refuse_boxes("relabel()", "labelaudit.correct_boxes writes annotations")
     changes = changes_from(corrections, min_confidence=min_confidence, class_names=class_names, audit=audit)
+    of_files = {"id_column": id_column, "label_column": label_column, "header": header}
     if not isinstance(target, (str, os.PathLike)):
+        _leave_out(of_files, "a label file", "an array")
         return _array(target, changes, sample_ids)
     path = Path(target)
     if not path.exists():
         raise LabelAuditError(f"there is no file or folder {path}")
+    _leave_out({"sample_ids": sample_ids}, "an array", str(path))
+    if path.is_dir():
+        _leave_out(of_files, "a label file", f"the folder {path}")
     place = _output(path, out, in_place, dry_run)
     log = _log_path(path, undo_log) if in_place and not dry_run else None
     if path.is_dir():
         return _tree(path, changes, place, how, log)
     return _file(path, changes, place, log, (id_column, label_column, header))
+
+
+def _leave_out(options: Mapping[str, Any], about: str, target: str) -> None:
+    """Refuse options that say nothing of the target, rather than ignore them."""
+    for name, value in options.items():
+        if value is not None:
+            raise LabelAuditError(f"{name}={value!r} is about {about}; for {target} leave it out")
 
 
 def _output(path: Path, out: str | os.PathLike[str] | None, in_place: bool, dry_run: bool) -> Path | None:

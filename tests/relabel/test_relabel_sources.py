@@ -208,3 +208,15 @@ def test_ids_that_are_no_row_numbers_are_not_taken_for_them(make_audit: MakeAudi
     audit = make_audit([str(i) for i in range(11)] + ["cat.png"])
     with pytest.raises(LabelAuditError, match=r"ids 0 to cat.png, which do not number them: pass the ids"):
         relabel(GIVEN, audit)
+
+
+def test_options_that_say_nothing_of_the_target_are_refused(make_audit: MakeAudit, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("id,label\n0,cat\n")
+    (tmp_path / "photos").mkdir()
+    for target in (GIVEN, tmp_path / "photos"):
+        for option in ({"id_column": "id"}, {"label_column": "label"}, {"header": False}):
+            with pytest.raises(LabelAuditError, match=r"is about a label file; for .* leave it out"):
+                relabel(target, make_audit(), dry_run=True, **option)
+    for path in ("labels.csv", "photos"):
+        with pytest.raises(LabelAuditError, match=r"is about an array; for .* leave it out"):
+            relabel(tmp_path / path, make_audit(), dry_run=True, sample_ids=[0])
