@@ -160,9 +160,14 @@ def undo_relabel(log: str | os.PathLike[str]) -> int:
     path = Path(log)
     if not path.is_file():
         raise LabelAuditError(f"there is no undo log {path}")
-    records = [record for _, record in read_lines(path)]
-    if not records or records[0].get("format") != FORMAT or records[0]["format_version"] > FORMAT_VERSION:
-        raise LabelAuditError(f"{path} is no undo log of this version of labelaudit")
+    start = f'{{"format": "{FORMAT}"'.encode()
+    with path.open("rb") as file:
+        ours = file.read(len(start)) == start
+    records = [record for _, record in read_lines(path)] if ours else []
+    if not records or records[0]["format_version"] > FORMAT_VERSION:
+        raise LabelAuditError(
+            f"{path} is no undo log of this version of labelaudit; name the .undo-....jsonl that --in-place wrote"
+        )
     target = Path(records[0]["target"])
     done, refused = 0, []
     for record in reversed(records[1:]):

@@ -177,6 +177,10 @@ def decisions_place(source: Any, decisions: str | os.PathLike[str] | None) -> Pa
     if isinstance(source, Audit):
         runs = source.info.get("history") or []
         source = runs[0] if len(runs) == 1 else None
+    elif "://" not in os.fspath(source) and not Path(source).exists():
+        raise LabelAuditError(
+            f"there is no folder {source}; name a run's or an audit's, or the decisions with --decisions"
+        )
     if source is None or "://" in os.fspath(source) or not Path(source).is_dir():
         raise LabelAuditError("say where the decisions are kept: decisions= (--decisions FILE)")
     return Path(source) / DECISIONS

@@ -241,6 +241,25 @@ def test_what_cannot_be_inferred_is_asked_for(make_audit: MakeAudit, tmp_path: P
         relabel(path, found, dry_run=True)
 
 
+def test_what_is_amiss_with_the_ids_is_said(make_audit: MakeAudit, tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    rows = [f"{one},{label}\n" for one, label in zip(IDS, names_of(GIVEN), strict=True)]
+    path.write_text("".join(["path,class\n", *rows, rows[0]]))
+    with pytest.raises(LabelAuditError, match=r"once each, but img/000.png twice; .* with --id-column path"):
+        relabel(path, make_audit(IDS), dry_run=True)
+    assert relabel(path, make_audit(IDS), dry_run=True, id_column="path").n_changed == 3
+    path.write_text("".join(["path,class\n", *rows, rows[2]]))
+    with pytest.raises(LabelAuditError, match=r"exactly once \(column 'path' has img/002.png twice\)"):
+        relabel(path, make_audit(IDS), dry_run=True)
+    path.write_text("".join(["path,class\n", *rows[:5], *rows[6:]]))
+    with pytest.raises(LabelAuditError, match=r"exactly once \(column 'path' lacks img/005.png\)"):
+        relabel(path, make_audit(IDS), dry_run=True)
+    numbers = [f"{i},{label}\n" for i, label in enumerate(names_of(GIVEN))]
+    path.write_text("".join(["id,class\n", *numbers, numbers[0]]))
+    with pytest.raises(LabelAuditError, match="once each, but 0 twice"):
+        relabel(path, make_audit(), dry_run=True)
+
+
 def test_bad_requests(make_audit: MakeAudit, tmp_path: Path) -> None:
     found = make_audit()
     path = tmp_path / "labels.csv"

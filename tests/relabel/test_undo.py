@@ -144,6 +144,9 @@ def test_damaged_logs_are_refused(make_audit: MakeAudit, tmp_path: Path) -> None
     log.write_bytes(undo_log.checked_line({"format": "other"}))
     with pytest.raises(LabelAuditError, match="no undo log"):
         undo_relabel(log)
+    log.write_text('{\n "format": "labelaudit audit"}')
+    with pytest.raises(LabelAuditError, match="is no undo log of this version of labelaudit; name the"):
+        undo_relabel(log)
     with pytest.raises(LabelAuditError, match="there is no undo log"):
         undo_relabel(tmp_path / "typo")
 

@@ -74,6 +74,7 @@ def test_export(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
         (["@", "--images", "typo"], "is no folder"),
         (["@", "--rows", "typo.csv"], "cannot be read as a table"),
         (["@", "--export", "x.csv"], "there is no file"),
+        (["typo", "--export", "x.csv"], "there is no folder typo"),
         (["@", "--port", "99999"], "port 99999 is none; expected 0 to 65535"),
         (["@", "--port", "-1"], "port -1 is none"),
     ],
