@@ -71,7 +71,7 @@ class UndoLog:
     """Appends records; each is on disk when `write` returns.
 
     Raises:
-        LabelAuditError: the file exists.
+        LabelAuditError: the file exists, or its folder does not.
     """
 
     def __init__(self, path: Path, target: Path) -> None:
@@ -79,6 +79,10 @@ class UndoLog:
             self._file = path.open("xb")
         except FileExistsError:
             raise LabelAuditError(f"{path} exists; name a new file for the undo log") from None
+        except FileNotFoundError:
+            raise LabelAuditError(
+                f"there is no folder {path.parent} for the undo log {path.name}; make it first"
+            ) from None
         self.path = path
         self.write({"format": FORMAT, "format_version": FORMAT_VERSION, "target": str(target.resolve())})
         sync_folder(path.parent)

@@ -117,6 +117,8 @@ def test_what_was_changed_since_stays(make_audit: MakeAudit, tmp_path: Path) -> 
     assert path.read_text() == "mine now"
     with pytest.raises(LabelAuditError, match="exists; name a new file"):
         undo_log.UndoLog(log, path)
+    with pytest.raises(LabelAuditError, match=r"there is no folder .*nowhere for the undo log"):
+        undo_log.UndoLog(tmp_path / "nowhere" / "undo.jsonl", path)
 
 
 def test_moved_files_that_changed_since_stay(make_audit: MakeAudit, tmp_path: Path) -> None:
