@@ -26,7 +26,9 @@ def add_relabel(commands: Any) -> None:
         "--audit", metavar="DIR", help="the audit (or a run, which is audited): its suggestions are applied"
     )
     sub.add_argument("--decisions", metavar="FILE", help="decisions of a review, or a table of corrections")
-    sub.add_argument("--min-confidence", type=float, metavar="P", help="smallest suggestion confidence (default 0.9)")
+    sub.add_argument(
+        "--min-confidence", type=float, metavar="P", help="smallest suggestion confidence (default 0.9 of an audit)"
+    )
     sub.add_argument("--sensitivity", type=float, metavar="P", help="the same; above 1 in per cent, such as 60")
     sub.add_argument("--out", metavar="NEW", help="new label file or folder")
     sub.add_argument("--in-place", action="store_true", help="change the file, or move files inside the tree")
@@ -45,6 +47,7 @@ def add_relabel(commands: Any) -> None:
 
 def _relabel(arguments: argparse.Namespace) -> int:
     from labelaudit.relabeling import relabel, undo_relabel
+    from labelaudit.report.records import is_missing
 
     if arguments.undo is not None:
         if arguments.target is not None:
@@ -57,6 +60,9 @@ def _relabel(arguments: argparse.Namespace) -> int:
     target, audit, sensitivity = _target(arguments)
     if audit is not None and audit.objects is not None:
         return _relabel_boxes(arguments, audit)
+    for option in ("remove_spurious", "copy_missing", "images"):
+        if getattr(arguments, option):
+            raise LabelAuditError(f"--{option.replace('_', '-')} is about boxes, and these are labels of whole samples")
     done = relabel(
         target,
         audit if arguments.decisions is None else arguments.decisions,
@@ -75,23 +81,23 @@ def _relabel(arguments: argparse.Namespace) -> int:
         print(json.dumps({**done.to_dict(), "changes": rows.where(rows.notna(), None).to_dict("records")}, default=str))
         return 0
     if arguments.dry_run:
-        for sample, row in done.changes.iterrows():
-            new = "left out" if row["new_label"] is None else row["new_label"]
-            print(f"  {sample}: {row['given_label']} -> {new}")
+        table = done.changes
+        for sample, given, new in zip(table.index, table["given_label"], table["new_label"], strict=True):
+            print(f"  {sample}: {given} -> {'left out' if is_missing(new) else new}")
     print(done)
     return 0
 
 
-def _target(arguments: argparse.Namespace) -> tuple[Any, Any, float]:
+def _target(arguments: argparse.Namespace) -> tuple[Any, Any, float | None]:
     """Return what to relabel, the audit that is applied or that decisions belong to, and the default confidence."""
     from labelaudit.fitting.results import is_results, open_results
 
     if arguments.audit is None and is_results(arguments.target):
         results = open_results(arguments.target)
-        return results.data, results.audit, results.sensitivity
+        return results.data, results.audit, results.sensitivity if arguments.decisions is None else None
     if arguments.audit is None and arguments.decisions is None:
         raise LabelAuditError("say what to apply: --audit DIR (its suggestions) or --decisions FILE (of a review)")
-    return arguments.target, None if arguments.audit is None else _open(arguments.audit), 0.9
+    return arguments.target, None if arguments.audit is None else _open(arguments.audit), None
 
 
 def _relabel_boxes(arguments: argparse.Namespace, audit: Any) -> int:
@@ -100,6 +106,9 @@ def _relabel_boxes(arguments: argparse.Namespace, audit: Any) -> int:
     for option in ("id_column", "label_column"):
         if getattr(arguments, option) is not None:
             raise LabelAuditError(f"--{option.replace('_', '-')} is about one label per sample; annotations have none")
+    confidence = _confidence(arguments, None)
+    if arguments.decisions is not None and confidence is not None:
+        raise LabelAuditError("decisions on boxes are all applied; leave --min-confidence and --sensitivity out")
     if not arguments.dry_run and arguments.out is None and not arguments.in_place:
         raise LabelAuditError("say where to: --out NEW, or --in-place with an undo log; --dry-run only says what")
     done = correct_boxes(
@@ -110,7 +119,7 @@ def _relabel_boxes(arguments: argparse.Namespace, audit: Any) -> int:
         undo_log=arguments.undo_log,
         remove_spurious=arguments.remove_spurious,
         copy_missing=arguments.copy_missing,
-        min_confidence=_confidence(arguments, 0.9),
+        min_confidence=0.9 if confidence is None else confidence,
         decisions=arguments.decisions,
         images=arguments.images,
     )
@@ -124,7 +133,7 @@ def _relabel_boxes(arguments: argparse.Namespace, audit: Any) -> int:
     return 0
 
 
-def _confidence(arguments: argparse.Namespace, default: float) -> float:
+def _confidence(arguments: argparse.Namespace, default: float | None) -> float | None:
     if arguments.sensitivity is None:
         return default if arguments.min_confidence is None else float(arguments.min_confidence)
     if arguments.min_confidence is not None:

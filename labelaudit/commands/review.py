@@ -36,7 +36,7 @@ def add_review(commands: Any) -> None:
 
 def _review(arguments: argparse.Namespace) -> int:
     from labelaudit.reviewing.decisions import load_decisions, write_decisions
-    from labelaudit.reviewing.opening import decisions_place, open_review, read_rows
+    from labelaudit.reviewing.opening import decisions_place, open_review
 
     if arguments.export is not None:
         place = decisions_place(arguments.audit, arguments.decisions)
@@ -47,11 +47,10 @@ def _review(arguments: argparse.Namespace) -> int:
         facts = {"export": arguments.export, **counts}
         print(json.dumps(facts) if arguments.json else f"Decisions: {said}\n{arguments.export}")
         return 0
-    rows = None if arguments.rows is None else read_rows(arguments.rows)
     with open_review(
         arguments.audit,
         images=arguments.images,
-        rows=rows,
+        rows=arguments.rows,
         decisions=arguments.decisions,
         reviewer=arguments.reviewer,
         port=arguments.port,

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+MIN_CONFIDENCE = 0.9  # of an audit's suggestions, unless another is named
+
+
 @dataclass(frozen=True)
 class Change:
     """One label to change.
@@ -55,7 +58,7 @@ class Changes:
 def changes_from(
     source: Any,
     *,
-    min_confidence: float = 0.9,
+    min_confidence: float | None = None,
     class_names: Sequence[str] | None = None,
     audit: Audit | None = None,
 ) -> Changes:
@@ -64,13 +67,16 @@ def changes_from(
     Args:
         source: an `Audit` or the folder of one (its suggestions from ``min_confidence`` up); what
             `Audit.corrections` returned; what `labelaudit.load_decisions` returned; or the path of a review's
-            decisions (``.jsonl``), or of a CSV, Parquet or JSON file that either was exported to.
-        min_confidence: smallest suggestion_confidence, 0 to 1; for an audit only.
+            decisions (``.jsonl``), or of a CSV, Parquet or JSON file that either was exported to, or the audit's table
+            was (of it the flagged rows count).
+        min_confidence: smallest suggestion_confidence, 0 to 1; default: 0.9 for an audit and for its table, none for
+            corrections, which were chosen already. Decisions have no confidence.
         class_names: one name per class, where the labels on disk are numbers and the source has names.
         audit: the audit that the decisions belong to; then they are checked against it.
 
     Raises:
-        LabelAuditError: the source is none of these, or its decisions belong to other labels than the audit's.
+        LabelAuditError: the source is none of these, its decisions belong to other labels than the audit's, or it has
+            no confidences to compare ``min_confidence`` with.
     """
     if isinstance(source, Audit):
         return _of_audit(source, min_confidence)
@@ -78,12 +84,12 @@ def changes_from(
         path = Path(source)
         if path.is_dir():
             return _of_audit(load_audit(path), min_confidence)
-        return _of_table(_read(path), class_names, audit, str(path))
-    return _of_table(source, class_names, audit, "the table")
+        return _of_table(_read(path), min_confidence, class_names, audit, str(path))
+    return _of_table(source, min_confidence, class_names, audit, "the table")
 
 
-def _of_audit(audit: Audit, min_confidence: float) -> Changes:
-    table = audit.corrections(min_confidence)
+def _of_audit(audit: Audit, min_confidence: float | None) -> Changes:
+    table = audit.corrections(MIN_CONFIDENCE if min_confidence is None else min_confidence)
     labels = zip(table["given_label"].tolist(), table["suggested_label"].tolist(), strict=True)
     rows = [Change(sample, given, new) for sample, (given, new) in zip(table.index.tolist(), labels, strict=True)]
     return Changes(tuple(rows), audit.class_names, _audited(audit))
@@ -116,7 +122,9 @@ def _read(path: Path) -> pd.DataFrame:
     raise LabelAuditError(f"{path} is no table of decisions; expected .jsonl, .csv, .parquet or .json")
 
 
-def _of_table(table: Any, class_names: Sequence[str] | None, audit: Audit | None, where: str) -> Changes:
+def _of_table(
+    table: Any, min_confidence: float | None, class_names: Sequence[str] | None, audit: Audit | None, where: str
+) -> Changes:
     import pandas as pd
 
     columns = set(getattr(table, "columns", ()))
@@ -130,6 +138,7 @@ def _of_table(table: Any, class_names: Sequence[str] | None, audit: Audit | None
         raise LabelAuditError(f"{where} names sample {table.index[table.index.duplicated()][0]} twice")
     if audit is not None:
         _same_run(table, audit, where)
+    table = _sure(table, min_confidence, where, decided=decided)
     known = class_names or table.attrs.get("class_names") or (audit.class_names if audit is not None else None)
     names = None if known is None else [str(name) for name in known]
     new = table["label" if decided else "suggested_label"]
@@ -143,6 +152,30 @@ def _of_table(table: Any, class_names: Sequence[str] | None, audit: Audit | None
         elif action == "relabel" and not pd.isna(label) and label != given:
             rows.append(Change(sample, given, _like(label, given)))
     return Changes(tuple(rows), names, None if audit is None else _audited(audit), tuple(disputed))
+
+
+def _sure(table: pd.DataFrame, min_confidence: float | None, where: str, *, decided: bool) -> pd.DataFrame:
+    """Return the rows of a table of suggestions that are flagged and sure enough; all where it says neither."""
+    import pandas as pd
+
+    if decided or "suggestion_confidence" not in table:
+        if min_confidence is not None:
+            what = "holds decisions, which have no confidence" if decided else "has no column suggestion_confidence"
+            raise LabelAuditError(
+                f"{where} {what}: leave min_confidence= (--min-confidence, --sensitivity) out, and all of it is applied"
+            )
+        return table
+    if "is_label_issue" in table:
+        table = table[table["is_label_issue"].astype(str).str.lower() == "true"]
+        min_confidence = MIN_CONFIDENCE if min_confidence is None else min_confidence
+    if min_confidence is None:
+        return table
+    if not 0 <= min_confidence <= 1:
+        raise LabelAuditError(f"min_confidence={min_confidence} is out of range; expected 0 to 1")
+    try:
+        return table[pd.to_numeric(table["suggestion_confidence"]) >= min_confidence]
+    except (ValueError, TypeError) as problem:
+        raise LabelAuditError(f"{where}: suggestion_confidence holds what is no number: {problem}") from None
 
 
 def _like(label: Any, given: Any) -> Any:

@@ -73,21 +73,26 @@ def _number(file: LabelFile, name: str, where: str) -> int:
 def _find_ids(file: LabelFile, wanted: list[str], column: str | None, where: str) -> tuple[str | None, list[int]]:
     numbers = range(len(file.names)) if column is None else [_number(file, column, where)]
     complete: dict[int, list[int]] = {}
-    missing = wanted[0]
+    repeating: dict[int, str] = {}  # columns with every id once that have something else twice
+    nearest, fewest = "it has no column of text or integers", len(wanted) + 1
     for number in numbers:
         values = file.column(number)
         if values is None:
             continue
         rows: dict[str, int] = {}
-        twice = set()
+        twice: dict[str, None] = {}
         for row, value in enumerate(values):
             if value in rows:
-                twice.add(value)
+                twice[value] = None
             rows[value] = row
         absent = [one for one in wanted if one not in rows or one in twice]
         if not absent and (column is not None or not twice):  # found by itself: a column without repetitions
             complete[number] = [rows[one] for one in wanted]
-        missing = absent[0] if absent else missing
+        elif not absent:
+            repeating[number] = next(iter(twice))
+        elif len(absent) < fewest:
+            fewest, one = len(absent), absent[0]
+            nearest = f"column {file.names[number]!r} " + (f"has {one} twice" if one in twice else f"lacks {one}")
     if len(complete) > 1:
         known = {number: rows for number, rows in complete.items() if file.names[number].lower() in ID_NAMES}
         complete = known if len(known) == 1 else complete
@@ -97,10 +102,18 @@ def _find_ids(file: LabelFile, wanted: list[str], column: str | None, where: str
     if complete:
         number, found = next(iter(complete.items()))
         return file.names[number], found
-    if column is None and all(one.isdigit() and int(one) < file.n_rows for one in wanted):
+    counted = column is None and all(one.isdigit() and int(one) < file.n_rows for one in wanted)
+    for number, value in repeating.items():
+        name = file.names[number]
+        if name.lower() in ID_NAMES or not counted:
+            raise LabelAuditError(
+                f"{where}: column {name!r} holds the samples to change once each, but {value} twice; if the ids are "
+                f"there, say so with --id-column {name}"
+            )
+    if counted:
         return None, [int(one) for one in wanted]
     raise LabelAuditError(
-        f"{where}: no column holds every sample id exactly once (sample {missing} is not there, or is twice); "
+        f"{where}: no column holds every sample id exactly once ({nearest}); "
         "say which holds the ids with --id-column, or name the file that was trained on"
     )
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from labelaudit.errors import LabelAuditError
 from labelaudit.relabeling.csv_text import CsvText
+from labelaudit.relabeling.json_text import JsonText
 
 Column = list[str] | None
 KINDS = (".csv", ".tsv", ".txt", ".parquet", ".json", ".jsonl")
@@ -46,7 +46,7 @@ def open_label_file(path: Path, header: bool | None = None) -> LabelFile:
         if kind == ".parquet":
             return _Parquet(data)
         if kind in (".json", ".jsonl"):
-            return _Json(data.decode(), lines=kind == ".jsonl")
+            return _Json(JsonText(data, lines=kind == ".jsonl"))
         return _Csv(CsvText(data), header)
     except (ValueError, OSError) as problem:
         raise LabelAuditError(f"{path} cannot be read: {problem}") from None
@@ -118,64 +118,21 @@ class _Parquet:
 
 
 class _Json:
-    """Records as a list or line by line, or one object {id: label}."""
-
-    def __init__(self, text: str, *, lines: bool) -> None:
-        self._text, self._lines = text, lines
-        if lines:
-            self._raw = text.splitlines(keepends=True)
-            self._where = [number for number, line in enumerate(self._raw) if line.strip()]
-            loaded: Any = [json.loads(self._raw[number]) for number in self._where]
-        else:
-            loaded = json.loads(text)
-        self._pairs = isinstance(loaded, dict)
-        if self._pairs and not any(isinstance(value, (dict, list)) for value in loaded.values()):
-            self._rows = [{"id": key, "label": value} for key, value in loaded.items()]
-        elif isinstance(loaded, list) and loaded and all(isinstance(row, dict) for row in loaded):
-            self._rows = loaded
-        else:
-            raise LabelAuditError("it is no list of records and no object of id: label pairs")
-        self.names = list(dict.fromkeys(name for row in self._rows for name in row))
-        self.n_rows = len(self._rows)
+    def __init__(self, text: JsonText) -> None:
+        self._text = text
+        self.names = list(dict.fromkeys(name for row in text.rows for name in row))
+        self.n_rows = len(text.rows)
 
     def column(self, number: int) -> Column:
-        values = [row.get(self.names[number]) for row in self._rows]
+        values = [row.get(self.names[number]) for row in self._text.rows]
         if any(isinstance(value, (dict, list, float, bool)) for value in values):
             return None
         return ["" if value is None else str(value) for value in values]
 
     def replaced(self, column: int, values: Mapping[int, str], dropped: Collection[int]) -> bytes:
         name = self.names[column]
-        changed = [
-            {**row, name: _like(values[number], row[name])} if number in values else row
-            for number, row in enumerate(self._rows)
-        ]
-        if self._lines:
-            style = _style(self._rows[0], self._raw[self._where[0]].strip())
-            lines = list(self._raw)
-            for number, where in enumerate(self._where):
-                ending = lines[where][len(lines[where].rstrip("\r\n")) :]
-                if number in values:
-                    lines[where] = json.dumps(changed[number], **style) + ending
-                elif number in dropped:
-                    lines[where] = ""
-            return "".join(lines).encode()
-        kept = [row for number, row in enumerate(changed) if number not in dropped]
-        before = {row["id"]: row["label"] for row in self._rows} if self._pairs else self._rows
-        after: Any = {row["id"]: row["label"] for row in kept} if self._pairs else kept
-        tail = self._text[len(self._text.rstrip()) :]
-        return (json.dumps(after, **_style(before, self._text.strip())) + tail).encode()
-
-
-def _style(value: Any, text: str) -> dict[str, Any]:
-    """Return the options with which json.dumps writes a text again; near ones where none does so exactly."""
-    for indent in (None, 1, 2, 3, 4, 8, "\t"):
-        for ascii_only in (False, True):
-            for separators in ((", ", ": "), (",", ":"), (",", ": ")):
-                style: dict[str, Any] = {"indent": indent, "ensure_ascii": ascii_only, "separators": separators}
-                if json.dumps(value, **style) == text:
-                    return style
-    return {"indent": 2 if "\n" in text else None, "ensure_ascii": False}
+        new = {row: _like(value, self._text.rows[row].get(name)) for row, value in values.items()}
+        return self._text.replaced(name, new, dropped)
 
 
 def _like(text: str, old: Any) -> Any:

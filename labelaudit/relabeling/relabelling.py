@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ def relabel(
     corrections: Any,
     *,
     out: str | os.PathLike[str] | None = None,
-    min_confidence: float = 0.9,
+    min_confidence: float | None = None,
     audit: Audit | None = None,
     class_names: Sequence[str] | None = None,
     sample_ids: Sequence[Any] | None = None,
@@ -52,7 +52,8 @@ def relabel(
         corrections: an `Audit` or the folder of one, `Audit.corrections`, or a review's decisions: the table, or its
             file; see `changes_from`.
         out: new file or folder; needed for files and folders unless ``in_place`` or ``dry_run``.
-        min_confidence: smallest suggestion_confidence, 0 to 1, where corrections is an audit.
+        min_confidence: smallest suggestion_confidence, 0 to 1; default: 0.9 where corrections is an audit or its table,
+            none for what `Audit.corrections` returned; refused for decisions.
         audit: the audit that decisions belong to; they are then checked against it. A tree needs it where samples are
             known by position.
         class_names: names of the classes, where labels on disk are numbers and decisions have names.
@@ -79,16 +80,28 @@ def relabel(
         if isinstance(one, Audit):
             one.refuse_boxes("relabel()", "labelaudit.correct_boxes writes annotations")
     changes = changes_from(corrections, min_confidence=min_confidence, class_names=class_names, audit=audit)
+    of_files = {"id_column": id_column, "label_column": label_column, "header": header}
     if not isinstance(target, (str, os.PathLike)):
+        _leave_out(of_files, "a label file", "an array")
         return _array(target, changes, sample_ids)
     path = Path(target)
     if not path.exists():
         raise LabelAuditError(f"there is no file or folder {path}")
+    _leave_out({"sample_ids": sample_ids}, "an array", str(path))
+    if path.is_dir():
+        _leave_out(of_files, "a label file", f"the folder {path}")
     place = _output(path, out, in_place, dry_run)
     log = _log_path(path, undo_log) if in_place and not dry_run else None
     if path.is_dir():
         return _tree(path, changes, place, how, log)
     return _file(path, changes, place, log, (id_column, label_column, header))
+
+
+def _leave_out(options: Mapping[str, Any], about: str, target: str) -> None:
+    """Refuse options that say nothing of the target, rather than ignore them."""
+    for name, value in options.items():
+        if value is not None:
+            raise LabelAuditError(f"{name}={value!r} is about {about}; for {target} leave it out")
 
 
 def _output(path: Path, out: str | os.PathLike[str] | None, in_place: bool, dry_run: bool) -> Path | None:
@@ -130,6 +143,10 @@ def _file(
     if changes.rows:
         found = columns.find(file, changes, id_column, label_column, str(path))
         rows = found.rows
+        if found.id_name is None and changes.audited is not None:
+            here = file.column(found.label_column) or []
+            by_column = "name the column of ids with --id-column, or the file that was trained on"
+            _same_rows(here, found.writing, changes.audited, str(path), by_column)
         values, dropped = {}, set()
         for change, row in zip(changes.rows, rows, strict=True):
             text = None if change.new is None else found.writing(change.new)
@@ -149,6 +166,35 @@ def _file(
         replace_file(path, data, writer)
         writer.close()
     return _result(changes, rows, out, path, log)
+
+
+def _same_rows(
+    here: Sequence[str], writing: columns.Writing, audited: tuple[list[Any], list[Any]], where: str, hint: str
+) -> None:
+    """Refuse rows that are not those audited, one for one, where a sample's id is the number of its row.
+
+    Args:
+        here: (n,) labels as they are written there.
+        writing: turns a label of the audit into that.
+        audited: ids and given labels of all audited samples.
+        where: what the rows are in, for messages.
+        hint: what to type instead.
+    """
+    numbers = [int(one) if str(one).isdigit() else -1 for one in audited[0]]
+    n_expected = max(numbers) + 1
+    gaps = n_expected > len(numbers)  # not all rows were audited: there may be more after the last as well
+    if min(numbers) < 0 or len(here) < n_expected or (len(here) > n_expected and not gaps):
+        raise LabelAuditError(
+            f"{where} has {len(here):,} rows, and the audit is of {len(numbers):,} samples with the ids "
+            f"{audited[0][0]} to {audited[0][-1]}, which do not number them: {hint}"
+        )
+    for row, sample, label in zip(numbers, *audited, strict=True):
+        if here[row] != writing(label):
+            raise LabelAuditError(
+                f"{where}: counted from 0, row {row} has label {here[row]}, but sample {sample} was audited as "
+                f"{writing(label)}: the rows are not in the order in which they were trained on, or are no longer "
+                f"those audited; {hint}"
+            )
 
 
 def _tree(root: Path, changes: Changes, out: Path | None, how: str, log: Path | None) -> Relabelled:
@@ -177,27 +223,44 @@ def _array(target: Any, changes: Changes, sample_ids: Sequence[Any] | None) -> R
     if len(ids) != len(old):
         raise LabelAuditError(f"sample_ids has {len(ids):,} entries, there are {len(old):,} labels")
     row_of = {str(one): row for row, one in enumerate(ids)}
-    numbers = {name: k for k, name in enumerate(changes.class_names or [])} if old.dtype.kind in "iu" else {}
+    numbers = {name: k for k, name in enumerate(changes.class_names or [])} if old.dtype.kind in "iufb" else {}
+    here = [_text(label) for label in old.tolist()]
     new, kept, rows = old.astype(object), np.ones(len(old), bool), []
+
+    def written(label: Any) -> Any:
+        return numbers.get(str(label), label)
+
     for change in changes.rows:
         row = row_of.get(str(change.sample))
         if row is None:
             raise LabelAuditError(
                 f"there is no sample {change.sample} among the {len(ids):,}; pass their ids, sample_ids="
             )
-        given = numbers.get(str(change.given), change.given)
-        if str(old[row]) != str(given):
+        given = _text(written(change.given))
+        if here[row] != given:
             raise LabelAuditError(
-                f"sample {change.sample} has label {old[row]!s}, but was audited as {given!s}: "
+                f"sample {change.sample} has label {here[row]}, but was audited as {given}: "
                 "the labels are no longer those audited"
             )
         rows.append(row)
         if change.new is None:
             kept[row] = False
         else:
-            new[row] = numbers.get(str(change.new), change.new)
+            new[row] = written(change.new)
+    if sample_ids is None and changes.rows and changes.audited is not None:
+        known = "pass the ids of these labels, sample_ids="
+        _same_rows(here, lambda label: _text(written(label)), changes.audited, "the array", known)
     labels = new.astype(old.dtype) if old.dtype.kind != "U" else new.astype(str)
+    changed = [row for row in rows if kept[row] and _text(labels[row]) != _text(new[row])]
+    if changed:
+        raise LabelAuditError(f"an array of {old.dtype} cannot hold the new label {new[changed[0]]!r}; pass integers")
     return Relabelled(_table(changes, rows), changes.disputed, labels=labels, kept=kept)
+
+
+def _text(label: Any) -> str:
+    """Return a label as text; a whole number or a truth value as the integer that it was recorded as."""
+    whole = isinstance(label, (bool, float, np.bool_, np.floating)) and float(label).is_integer()
+    return str(int(label)) if whole else str(label)
 
 
 def _table(changes: Changes, places: list[Any]) -> pd.DataFrame:

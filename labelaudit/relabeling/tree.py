@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from labelaudit.errors import LabelAuditError
-from labelaudit.relabeling.changes import Changes
+from labelaudit.relabeling.changes import Change, Changes
 from labelaudit.relabeling.undo_log import UndoLog, move_file, sync_folder
 
 IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # what ImageFolder takes
@@ -95,7 +95,24 @@ def _places(root: Path, files: list[str], changes: Changes) -> dict[Any, str]:
         found[change.sample] = file
     else:
         return found
+    moved = _by_path(_new_path(change, files, changes), root, resolved, known)
+    if moved is not None:
+        raise LabelAuditError(
+            f"{root}: sample {change.sample} is no file there, and {moved} is: the tree has the new labels already, or "
+            "part of them"
+        )
     return _by_position(root, files, changes, change.sample)
+
+
+def _new_path(change: Change, files: list[str], changes: Changes) -> str:
+    """Return a sample's path with the folder of its new label in place of that of the old one."""
+    folders = {name.split("/", 1)[0] for name in files}
+    parts = str(change.sample).replace(os.sep, "/").split("/")
+    given = _folder(change.given, folders, changes)
+    if change.new is not None and given in parts[:-1]:
+        last = max(at for at, part in enumerate(parts[:-1]) if part == given)
+        parts[last] = _folder(change.new, folders, changes)
+    return "/".join(parts)
 
 
 def _by_position(root: Path, files: list[str], changes: Changes, missing: Any) -> dict[Any, str]:

@@ -71,7 +71,7 @@ class UndoLog:
     """Appends records; each is on disk when `write` returns.
 
     Raises:
-        LabelAuditError: the file exists.
+        LabelAuditError: the file exists, or its folder does not.
     """
 
     def __init__(self, path: Path, target: Path) -> None:
@@ -79,6 +79,10 @@ class UndoLog:
             self._file = path.open("xb")
         except FileExistsError:
             raise LabelAuditError(f"{path} exists; name a new file for the undo log") from None
+        except FileNotFoundError:
+            raise LabelAuditError(
+                f"there is no folder {path.parent} for the undo log {path.name}; make it first"
+            ) from None
         self.path = path
         self.write({"format": FORMAT, "format_version": FORMAT_VERSION, "target": str(target.resolve())})
         sync_folder(path.parent)
@@ -105,7 +109,7 @@ def sync_folder(path: Path) -> None:
 
 
 def replace_file(path: Path, data: bytes, log: UndoLog, name: str = "") -> None:
-    """Replace a file's content in one step, after the old content went into the log.
+    """Replace a file's content in one step, after the old content went into the log; a symbolic link stays one.
 
     ``name`` is the file's path below the log's target, where that is a folder.
     """
@@ -117,6 +121,7 @@ def replace_file(path: Path, data: bytes, log: UndoLog, name: str = "") -> None:
 
 
 def _put(path: Path, data: bytes) -> None:
+    path = path.resolve()
     mode = path.stat().st_mode
     open_folder(path.parent).write(path.name, data)
     path.chmod(mode & 0o7777)
@@ -159,9 +164,14 @@ def undo_relabel(log: str | os.PathLike[str]) -> int:
     path = Path(log)
     if not path.is_file():
         raise LabelAuditError(f"there is no undo log {path}")
-    records = [record for _, record in read_lines(path)]
-    if not records or records[0].get("format") != FORMAT or records[0]["format_version"] > FORMAT_VERSION:
-        raise LabelAuditError(f"{path} is no undo log of this version of labelaudit")
+    start = f'{{"format": "{FORMAT}"'.encode()
+    with path.open("rb") as file:
+        ours = file.read(len(start)) == start
+    records = [record for _, record in read_lines(path)] if ours else []
+    if not records or records[0]["format_version"] > FORMAT_VERSION:
+        raise LabelAuditError(
+            f"{path} is no undo log of this version of labelaudit; name the .undo-....jsonl that --in-place wrote"
+        )
     target = Path(records[0]["target"])
     done, refused = 0, []
     for record in reversed(records[1:]):

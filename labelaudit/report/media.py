@@ -28,7 +28,8 @@ class Media:
         images: (n, H, W[, C]) array; a list of paths, arrays or PIL images; a mapping or function from the sample
             id to one of these; or a folder in which the sample ids are file names.
         texts: list, Series, mapping or function of the id.
-        rows: DataFrame, indexed by sample id or in dataset order; or a mapping or function of the id.
+        rows: DataFrame, indexed by sample id, or without an index of its own (0, 1, ...) in dataset order; or a
+            mapping or function of the id.
 
     A list or an array has one entry per sample, in dataset order; where the sample ids are positions it may
     cover the whole dataset, also samples that were never seen.
@@ -134,10 +135,22 @@ def _rows_lookup(ids: Array, rows: Any) -> Callable[[int], Any]:
         return _lookup(ids, rows, "rows")
     import pandas as pd
 
-    at = rows.index.get_indexer(pd.Index(ids)) if rows.index.is_unique else np.full(len(ids), -1)
+    if not rows.index.is_unique:
+        twice = _plain(rows.index[rows.index.duplicated()][0])
+        raise LabelAuditError(
+            f"rows= has {twice!r} twice in its index; keep one row of each sample, or pass reset_index(drop=True) of "
+            "rows in dataset order"
+        )
+    at = rows.index.get_indexer(pd.Index(ids))
     if (at >= 0).all():
         return lambda position: rows.iloc[int(at[position])]
-    return _lookup(ids, rows, "rows")
+    if isinstance(rows.index, pd.RangeIndex) and rows.index.name is None:
+        return _lookup(ids, rows, "rows")
+    lacking = _plain(ids[int((at < 0).argmax())])
+    raise LabelAuditError(
+        f"rows= has no row for sample {lacking!r} (the first of {int((at < 0).sum()):,}); its index begins with "
+        f"{rows.index[:1].tolist()}. Index it by sample id, or pass reset_index(drop=True) of rows in dataset order"
+    )
 
 
 def _plain(sample: Any) -> Any:

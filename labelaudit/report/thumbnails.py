@@ -33,7 +33,7 @@ class Thumbnails:
     Attributes:
         uris: one data URI per sample asked for, None where there is none.
         unreadable: how many images could not be read.
-        first_problem: what was wrong with the first of them.
+        first_problem: the first of them, and what was wrong with it.
         left_out: how many images were left out to bound the size.
     """
 
@@ -67,10 +67,11 @@ def make_thumbnails(
                 made.left_out += rest
                 made.uris += [None] * rest
                 break
-            for found in pool.map(one, positions[start : start + BATCH]):
+            some = positions[start : start + BATCH]
+            for position, found in zip(some, pool.map(one, some), strict=True):
                 if isinstance(found, Exception):
                     made.unreadable += 1
-                    made.first_problem = made.first_problem or str(found)
+                    made.first_problem = made.first_problem or f"sample {media.ids[position]}: {found}"
                 fits = isinstance(found, str) and not made.left_out and used + len(found) <= max_bytes
                 made.left_out += isinstance(found, str) and not fits
                 made.uris.append(found if isinstance(found, str) and fits else None)
@@ -120,7 +121,7 @@ def opened(image: Any, *, scale: tuple[float, float] | None = None, side: int | 
         LabelAuditError: it is no image.
         OSError: the file is missing or damaged.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     if isinstance(image, Image.Image):
         return image.copy()
@@ -131,6 +132,9 @@ def opened(image: Any, *, scale: tuple[float, float] | None = None, side: int | 
         picture = Image.open(io.BytesIO(data))
     except Image.DecompressionBombError as problem:
         raise LabelAuditError(str(problem)) from None
+    except UnidentifiedImageError:
+        what = "its bytes are" if isinstance(image, (bytes, bytearray)) else f"{image} is"
+        raise UnidentifiedImageError(f"{what} no image, or of a kind that Pillow does not know") from None
     if side is not None:
         picture.draft("RGB", (side, side))  # JPEG: decode at a fraction of the size
     return picture

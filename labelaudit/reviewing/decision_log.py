@@ -12,7 +12,7 @@ from typing import Any
 from labelaudit.auditing.fingerprint import fingerprint
 from labelaudit.auditing.result import Audit
 from labelaudit.errors import LabelAuditError
-from labelaudit.history.rows import one_of
+from labelaudit.history.rows import check_text, one_of
 from labelaudit.relabeling.undo_log import checked_line, read_lines, sync_folder
 from labelaudit.reviewing.decisions import ACTIONS, FORMAT, FORMAT_VERSION, LABELLED, Words, check_header
 
@@ -79,6 +79,7 @@ class DecisionLog:
             label: the new label, for "relabel" and "add".
         """
         one_of("action", action, ACTIONS)
+        check_text([reviewer], "reviewer")  # else the file could be written, and never read into a table
         if (action in LABELLED) != (label is not None):
             raise LabelAuditError(f"action {action!r} with label {label!r}; 'relabel' needs a label, others have none")
         time = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from labelaudit.auditing.opening import open_audit
 from labelaudit.auditing.result import Audit
 from labelaudit.errors import LabelAuditError
+from labelaudit.history.rows import check_text
 from labelaudit.report.media import Media
 from labelaudit.report.source import history_of
 from labelaudit.reviewing.decision_log import DecisionLog
@@ -57,12 +58,12 @@ class Review:
 
         Args:
             sample: its id.
-            action: "relabel" (with a label), "keep", "remove" or "unsure".
-            label: the new label.
+            action: "relabel" (with a label), "keep", "remove" or "unsure"; of boxes also "move" and "add".
+            label: the new label; the given one again is written as "keep", as on the page.
             reviewer: who decides.
 
         Raises:
-            LabelAuditError: there is no such sample or label.
+            LabelAuditError: there is no such sample, action or label.
         """
         self._server.session.decide_by_id(sample, action, label, reviewer)
 
@@ -104,7 +105,7 @@ def review(
         audit: the audit, the folder of one, or a run, which is audited.
         images: as in `Audit.to_html`: an array, a list, a function of the sample id, or a folder.
         texts: the same for texts.
-        rows: DataFrame indexed by sample id.
+        rows: DataFrame indexed by sample id, or a CSV or Parquet file whose first column is the sample id.
         history: for the curves over the epochs, where the audit does not have it at hand.
         decisions: file for the decisions; default: ``review/decisions.jsonl`` in the audit's or the run's folder.
         reviewer: who decides; default: the user's name.
@@ -134,6 +135,7 @@ def open_review(
     embedded: bool = False,
 ) -> Review:
     """Open a review and begin to serve it; the arguments are those of `review`."""
+    check_text([reviewer], "reviewer")
     audit = open_audit(source)
     place = decisions_place(source, decisions)
     log = _log(audit, place)
@@ -161,7 +163,10 @@ def _session(audit: Audit, log: DecisionLog, images: Any, texts: Any, rows: Any,
         from labelaudit.detection.findings.review import BoxReview
 
         return BoxReview(audit, log, images, history)
-    media = Media(audit.samples.index.to_numpy(), images, texts, rows)
+    ids = audit.samples.index.to_numpy()
+    if isinstance(rows, (str, os.PathLike)):
+        rows = read_rows(rows, as_text=ids.dtype.kind not in "iu")
+    media = Media(ids, images, texts, rows)
     return ReviewSession(audit, log, media, history_of(audit, history))
 
 
@@ -172,18 +177,28 @@ def decisions_place(source: Any, decisions: str | os.PathLike[str] | None) -> Pa
     if isinstance(source, Audit):
         runs = source.info.get("history") or []
         source = runs[0] if len(runs) == 1 else None
+    elif "://" not in os.fspath(source) and not Path(source).exists():
+        raise LabelAuditError(
+            f"there is no folder {source}; name a run's or an audit's, or the decisions with --decisions"
+        )
     if source is None or "://" in os.fspath(source) or not Path(source).is_dir():
         raise LabelAuditError("say where the decisions are kept: decisions= (--decisions FILE)")
     return Path(source) / DECISIONS
 
 
-def read_rows(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a table whose first column is the sample id."""
+def read_rows(path: str | os.PathLike[str], *, as_text: bool) -> pd.DataFrame:
+    """Read a table whose first column is the sample id; ``as_text`` keeps ids such as 007 as a CSV file has them."""
     import pandas as pd
 
     place = Path(path)
     try:
-        table = pd.read_parquet(place) if place.suffix.lower() == ".parquet" else pd.read_csv(place)
+        if place.suffix.lower() == ".parquet":
+            table = pd.read_parquet(place)
+        else:
+            table = pd.read_csv(place)
+            if as_text:
+                ids = pd.read_csv(place, usecols=[0], dtype=str, keep_default_na=False)
+                table[table.columns[0]] = ids.iloc[:, 0]
     except (ValueError, OSError) as problem:
         raise LabelAuditError(f"{place} cannot be read as a table: {problem}") from None
     return table.set_index(table.columns[0]) if table.index.name is None else table

@@ -36,6 +36,8 @@ class ReviewServer(ThreadingHTTPServer):
     block_on_close = False
 
     def __init__(self, session: ReviewSession, port: int = 0, reviewer: str = "", *, embedded: bool = False) -> None:
+        if not 0 <= port < 2**16:
+            raise LabelAuditError(f"port {port} is none; expected 0 to 65535, or leave --port out for a free one")
         try:
             super().__init__((HOST, port), _Handler)
         except OSError as problem:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from labelaudit.auditing.result import Audit
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import History
+from labelaudit.history.rows import one_of
 from labelaudit.report.curves import curves_of
 from labelaudit.report.media import Media
 from labelaudit.report.records import is_missing, sample_records, worst_first
@@ -39,7 +40,12 @@ class ReviewSession:
         media: images, texts and rows of the samples.
         history: for the curves over the epochs; None shows none.
         order: (n,) positions of the samples in the table, rank 0 first; default: the lowest label_quality first.
+
+    Attributes:
+        actions: what `decide_by_id` takes.
     """
+
+    actions: tuple[str, ...] = ("relabel", "keep", "remove", "unsure")
 
     def __init__(
         self, audit: Audit, log: DecisionLog, media: Media, history: History | None = None, order: Array | None = None
@@ -111,6 +117,7 @@ class ReviewSession:
                 else:
                     raise LabelAuditError("some of these samples have that label already")
             else:
+                one_of("action", action, ("accept", "choose", "keep", "remove", "unsure"))
                 self.log.decide(name, samples, action)
 
     def _chosen(self, ranks: Sequence[int]) -> list[tuple[Any, Any]]:
@@ -124,13 +131,21 @@ class ReviewSession:
             self.log.decide(_name(reviewer), samples, action, label)
 
     def decide_by_id(self, sample: Any, action: str, label: Any, reviewer: str) -> None:
-        """Write a decision on the sample with an id; action is "relabel", "keep", "remove" or "unsure"."""
+        """Write a decision on the sample with an id; action is one of `actions`. A class that is given is kept."""
         with self._lock:
+            one_of("action", action, self.actions)
             if sample not in self._rank:
                 raise LabelAuditError(f"the audit has no sample {sample!r}")
-            if label is not None and label not in self.labels:
+            rank = self._rank[sample]
+            if is_missing(label):
+                label = None
+            elif label not in self.labels:
                 raise LabelAuditError(f"there is no class {label!r}; the classes are {_listed(self.labels)}")
-            self.log.decide(_name(reviewer), [(sample, self._given[self._rank[sample]])], action, label)
+            else:
+                label = self.labels[self.labels.index(label)]  # Python's own, where NumPy's was passed
+            if action == "relabel" and label is not None and label == self._given[rank]:
+                action, label = "keep", None
+            self.log.decide(_name(reviewer), [(self._ids[rank], self._given[rank])], action, label)
 
     def undo(self, reviewer: str) -> int:
         """Take back the reviewer's last step; return how many samples it was on."""

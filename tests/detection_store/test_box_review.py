@@ -168,6 +168,8 @@ def test_command_line(recorded: Recorded, tmp_path: Path, capsys: pytest.Capture
     command = ["relabel", old, "--audit", audit, "--decisions", str(tmp_path / "decisions.jsonl")]
     assert main(command) == 2
     assert "say where to: --out NEW" in capsys.readouterr().err
+    assert main([*command, "--dry-run", "--min-confidence", "0.5"]) == 2
+    assert "decisions on boxes are all applied" in capsys.readouterr().err
     assert main([*command, "--dry-run"]) == 0
     assert capsys.readouterr().out.startswith("1 classes and 1 boxes corrected, 1 objects added, 1 boxes removed")
     assert main([*command, "--out", str(tmp_path / "new.json"), "--json"]) == 0

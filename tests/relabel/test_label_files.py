@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from labelaudit import Audit, LabelAuditError, relabel
+from labelaudit import Audit, DecisionLog, LabelAuditError, relabel
 from tests.relabel.conftest import GIVEN, NAMES, TRUE
 
 IDS = [f"img/{i:03}.png" for i in range(12)]
@@ -130,6 +131,76 @@ def test_json_lines_leave_other_lines_alone(make_audit: MakeAudit, tmp_path: Pat
     assert [i for i in range(12) if before[i] != after[i]] == [2, 5, 9]
 
 
+def test_json_in_any_layout_changes_only_the_labels(make_audit: MakeAudit, tmp_path: Path) -> None:
+    """One record a line, numbers as someone typed them, escapes: no json.dumps writes that again."""
+
+    def records(labels: list[str]) -> str:
+        rest = '"s": 1.10, "e":1E5, "t": "\\u00e9\\/\u2028\x85", "o": {"label": [1]}'
+        rows = [f'{{"id": "{one}" ,"label":"{label}", {rest}}}' for one, label in zip(IDS, labels, strict=True)]
+        return "\ufeff\n[\n  " + ",\n  ".join(rows) + "\n]\n\n"
+
+    def lines(labels: list[str]) -> str:
+        return "\ufeff" + "\r\n \r\n".join(row.strip(" ,") for row in records(labels).split("\n")[2:-3])
+
+    def pairs(labels: list[str]) -> str:
+        rows = [f'"{one}" :\t"{label}"' for one, label in zip(IDS, labels, strict=True)]
+        return "{ " + " , ".join(rows) + "}"
+
+    for kind, text in (("json", records), ("jsonl", lines), ("json", pairs)):
+        old, new = tmp_path / f"{text.__name__}.{kind}", tmp_path / f"{text.__name__}-new.{kind}"
+        old.write_bytes(text(names_of(GIVEN)).encode())
+        assert relabel(old, make_audit(IDS), out=new).n_changed == 3
+        assert new.read_bytes() == text(names_of(TRUE)).encode()
+
+
+@pytest.mark.parametrize("left_out", [[0], [0, 1], [3], [11], [10, 11], [0, 5, 11], list(range(12))])
+@pytest.mark.parametrize("kind", ["json", "jsonl", "pairs"])
+def test_rows_leave_a_json_file_with_their_commas(
+    make_audit: MakeAudit, tmp_path: Path, kind: str, left_out: list[int]
+) -> None:
+    def text(kept: list[int]) -> str:
+        if kind == "pairs":
+            return "{\n " + ",\n ".join(f'"{IDS[i]}": "{NAMES[GIVEN[i]]}"' for i in kept) + "\n}\n"
+        rows = [f'{{"id": "{IDS[i]}", "label": "{NAMES[GIVEN[i]]}"}}' for i in kept]
+        return "".join(f"{row}\n" for row in rows) if kind == "jsonl" else "[\n " + ",\n ".join(rows) + "\n]\n"
+
+    audit = make_audit(IDS)
+    log = DecisionLog(tmp_path / "d.jsonl", audit)
+    log.decide("Ann", [(IDS[i], NAMES[GIVEN[i]]) for i in left_out], "remove")
+    log.close()
+    ending = "jsonl" if kind == "jsonl" else "json"
+    old, new = tmp_path / f"l.{ending}", tmp_path / f"new.{ending}"
+    old.write_text(text(list(range(12))))
+    relabel(old, tmp_path / "d.jsonl", out=new)
+    assert new.read_text() == text([i for i in range(12) if i not in left_out])
+
+
+def test_new_labels_in_json_are_escaped_where_the_file_escapes(tmp_path: Path) -> None:
+    wrong = pd.DataFrame({"given_label": ["a"], "suggested_label": ['"é"']}, index=["x"])
+    path = tmp_path / "l.json"
+    for other, want in (("e", '\\"é\\"'), ("é", '\\"é\\"'), ("\\u00e9", '\\"\\u00e9\\"')):
+        path.write_text(f'{{"x": "a", "y": "{other}"}}', encoding="utf-8")
+        relabel(path, wrong, out=tmp_path / f"new{len(list(tmp_path.iterdir()))}.json")
+        newest = max(tmp_path.glob("new*.json"))
+        assert newest.read_text(encoding="utf-8") == f'{{"x": "{want}", "y": "{other}"}}'
+
+
+def test_a_json_record_without_the_label_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "l.json"
+    path.write_text('[{"id": "x"}, {"id": "y", "label": "a"}]')
+    nothing = pd.DataFrame({"given_label": [""], "suggested_label": ["a"]}, index=["x"])
+    with pytest.raises(LabelAuditError, match="a record lacks 'label'"):
+        relabel(path, nothing, dry_run=True)
+
+
+def test_json_with_a_name_twice_is_refused(make_audit: MakeAudit, tmp_path: Path) -> None:
+    path = tmp_path / "l.json"
+    for text in ('{"a": "cat", "b": "dog", "a": "owl"}', '[{"id": 1, "label": "cat", "a": 1, "a": 2}]'):
+        path.write_text(text)
+        with pytest.raises(LabelAuditError, match=r"l.json cannot be read: one object in it has the name 'a' twice"):
+            relabel(path, make_audit(), dry_run=True)
+
+
 def test_a_dry_run_writes_nothing(make_audit: MakeAudit, tmp_path: Path) -> None:
     old = tmp_path / "labels.csv"
     old.write_text("id,label\n" + "\n".join(f"{i},{label}" for i, label in enumerate(GIVEN)))
@@ -168,6 +239,25 @@ def test_what_cannot_be_inferred_is_asked_for(make_audit: MakeAudit, tmp_path: P
     path.write_text("\n".join(["id,label", *(f"{one},cat" for one in IDS[:5])]))
     with pytest.raises(LabelAuditError, match="no column holds every sample id exactly once"):
         relabel(path, found, dry_run=True)
+
+
+def test_what_is_amiss_with_the_ids_is_said(make_audit: MakeAudit, tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    rows = [f"{one},{label}\n" for one, label in zip(IDS, names_of(GIVEN), strict=True)]
+    path.write_text("".join(["path,class\n", *rows, rows[0]]))
+    with pytest.raises(LabelAuditError, match=r"once each, but img/000.png twice; .* with --id-column path"):
+        relabel(path, make_audit(IDS), dry_run=True)
+    assert relabel(path, make_audit(IDS), dry_run=True, id_column="path").n_changed == 3
+    path.write_text("".join(["path,class\n", *rows, rows[2]]))
+    with pytest.raises(LabelAuditError, match=r"exactly once \(column 'path' has img/002.png twice\)"):
+        relabel(path, make_audit(IDS), dry_run=True)
+    path.write_text("".join(["path,class\n", *rows[:5], *rows[6:]]))
+    with pytest.raises(LabelAuditError, match=r"exactly once \(column 'path' lacks img/005.png\)"):
+        relabel(path, make_audit(IDS), dry_run=True)
+    numbers = [f"{i},{label}\n" for i, label in enumerate(names_of(GIVEN))]
+    path.write_text("".join(["id,class\n", *numbers, numbers[0]]))
+    with pytest.raises(LabelAuditError, match="once each, but 0 twice"):
+        relabel(path, make_audit(), dry_run=True)
 
 
 def test_bad_requests(make_audit: MakeAudit, tmp_path: Path) -> None:

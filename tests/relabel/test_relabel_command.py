@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labelaudit import Audit
+from labelaudit import Audit, DecisionLog, load_audit
 from labelaudit.cli import main
 from tests.relabel.conftest import GIVEN, NAMES, TRUE
 
@@ -48,6 +48,22 @@ def test_dry_run_json_and_thresholds(place: Path, capsys: pytest.CaptureFixture[
     assert json.loads(capsys.readouterr().out)["n_changed"] == 0
 
 
+def test_a_dry_run_says_what_is_left_out(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = DecisionLog(place / "d.jsonl", load_audit(place / "audit"))
+    log.decide("Ann", [(2, "cat")], "remove")
+    log.decide("Ann", [(5, "dog")], "relabel", "owl")
+    log.close()
+    assert run(place, "@/labels.csv", "--decisions", "@/d.jsonl", "--dry-run") == 0
+    assert capsys.readouterr().out.startswith("  2: cat -> left out\n  5: dog -> owl\n")
+
+
+def test_thresholds_of_a_table(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load_audit(place / "audit").corrections().to_csv(place / "c.csv")
+    for options, n in (([], 3), (["--min-confidence", "0.99"], 0), (["--sensitivity", "90"], 3)):
+        assert run(place, "@/labels.csv", "--decisions", "@/c.csv", "--dry-run", "--json", *options) == 0
+        assert json.loads(capsys.readouterr().out)["n_changed"] == n
+
+
 def test_in_place_and_undo(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(place, "@/labels.csv", "--audit", "@/audit", "--in-place", "--undo-log", "@/u.jsonl") == 0
     assert (place / "labels.csv").read_text() == text(TRUE)
@@ -65,6 +81,10 @@ def test_in_place_and_undo(place: Path, capsys: pytest.CaptureFixture[str]) -> N
         (["@/labels.csv"], "say what to apply"),
         (["@/labels.csv", "--audit", "@/audit"], "say where the new labels go"),
         (["@/labels.csv", "--audit", "@/typo", "--dry-run"], "no history"),
+        (["@/labels.csv", "--audit", "@/audit", "--remove-spurious"], "--remove-spurious is about boxes"),
+        (["@/labels.csv", "--audit", "@/audit", "--copy-missing"], "--copy-missing is about boxes"),
+        (["@/labels.csv", "--audit", "@/audit", "--images", "@"], "--images is about boxes"),
+        (["@", "--audit", "@/audit", "--dry-run", "--id-column", "x"], "id_column='x' is about a label file"),
         (["@/labels.csv", "--undo", "@/x"], "leave the target out"),
         (["@/labels.csv", "--audit", "@/audit", "--sensitivity", "60", "--min-confidence", "1"], "the same"),
     ],

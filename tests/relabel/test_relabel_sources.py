@@ -126,3 +126,97 @@ def test_sources_that_are_none(make_audit: MakeAudit, tmp_path: Path) -> None:
     twice = pd.concat([make_audit().corrections()] * 2)
     with pytest.raises(LabelAuditError, match="twice"):
         relabel(GIVEN, twice)
+
+
+def test_a_confidence_holds_for_tables(make_audit: MakeAudit, tmp_path: Path) -> None:
+    audit = make_audit()
+    audit.samples.loc[5, "suggestion_confidence"] = 0.7
+    corrections = audit.corrections(0.5)
+    corrections.to_csv(tmp_path / "c.csv")
+    for source in (corrections, tmp_path / "c.csv"):
+        assert relabel(GIVEN, source, class_names=NAMES).n_changed == 3, "they were chosen already"
+        for least, n in ((0.6, 3), (0.9, 2), (0.99, 0)):
+            assert relabel(GIVEN, source, class_names=NAMES, min_confidence=least).n_changed == n
+    with pytest.raises(LabelAuditError, match=r"min_confidence=95 is out of range"):
+        relabel(GIVEN, corrections, class_names=NAMES, min_confidence=95)
+    with pytest.raises(LabelAuditError, match="what is no number"):
+        relabel(GIVEN, corrections.assign(suggestion_confidence="sure"), class_names=NAMES, min_confidence=0.9)
+    with pytest.raises(LabelAuditError, match="has no column suggestion_confidence: leave min_confidence="):
+        relabel(GIVEN, corrections.drop(columns="suggestion_confidence"), class_names=NAMES, min_confidence=0.9)
+
+
+def test_of_an_audits_own_table_flagged_rows_count(make_audit: MakeAudit, tmp_path: Path) -> None:
+    audit = make_audit()
+    audit.samples.loc[5, "suggestion_confidence"] = 0.7
+    audit.samples.loc[0, ["suggested_label", "suggestion_confidence"]] = "owl", 0.97
+    audit.to_csv(tmp_path / "all.csv")
+    audit.to_parquet(tmp_path / "all.parquet")
+    for source in (audit.samples, tmp_path / "all.csv", tmp_path / "all.parquet"):
+        assert relabel(GIVEN, source, class_names=NAMES).changes.index.astype(int).tolist() == [2, 9]
+        assert relabel(GIVEN, source, class_names=NAMES, min_confidence=0.6).n_changed == 3
+
+
+def test_decisions_have_no_confidence(make_audit: MakeAudit, tmp_path: Path) -> None:
+    decide(tmp_path / "d.jsonl", make_audit())
+    with pytest.raises(LabelAuditError, match=r"d.jsonl holds decisions, which have no confidence: leave"):
+        relabel(GIVEN, tmp_path / "d.jsonl", min_confidence=0.9)
+
+
+@pytest.mark.parametrize("names", [NAMES, None])
+def test_whole_numbers_are_labels_however_they_are_stored(make_audit: MakeAudit, names: list[str] | None) -> None:
+    for kind in (float, np.float32, np.int8):
+        done = relabel(GIVEN.astype(kind), make_audit(names=names))
+        assert done.labels is not None
+        assert done.labels.dtype == kind
+        np.testing.assert_array_equal(done.labels, TRUE)
+    np.testing.assert_array_equal(relabel([float(one) for one in GIVEN], make_audit(names=names)).labels, TRUE)
+    with pytest.raises(LabelAuditError, match=r"has label [0-9.]+, but was audited as"):
+        relabel(GIVEN + 0.5, make_audit(names=names))
+
+
+def test_truth_values_are_labels() -> None:
+    wrong = pd.DataFrame({"given_label": [1], "suggested_label": [0]}, index=[2])
+    done = relabel([False, True, True], wrong)
+    assert done.labels is not None
+    assert done.labels.tolist() == [False, True, False]
+    assert done.labels.dtype == bool
+    with pytest.raises(LabelAuditError, match="array of bool cannot hold the new label 2"):
+        relabel([False, True, True], wrong.assign(suggested_label=2))
+
+
+def test_positions_hold_for_all_labels_or_for_none(make_audit: MakeAudit, tmp_path: Path) -> None:
+    """Rows in another order, or other rows, may by chance have the audited labels where something is to change."""
+    audit = make_audit()
+    swapped = GIVEN.copy()
+    swapped[[0, 1]] = swapped[[1, 0]]
+    twice = np.concatenate([GIVEN, GIVEN])
+    path = tmp_path / "labels.csv"
+    decide(tmp_path / "d.jsonl", audit)
+    for source in (audit, tmp_path / "d.jsonl"):
+        for labels, message in ((swapped, "row 0 has label"), (twice, "has 24 rows, and the audit is of 12 samples")):
+            with pytest.raises(LabelAuditError, match=message):
+                relabel(labels, source, audit=audit)
+            path.write_text("label,x\n" + "".join(f"{NAMES[label]},y\n" for label in labels))
+            with pytest.raises(LabelAuditError, match=message):
+                relabel(path, source, audit=audit, dry_run=True)
+        assert relabel(twice, source, audit=audit, sample_ids=range(24)).n_changed > 0, "ids that are said are believed"
+    audit.samples = audit.samples.drop(index=[0, 11])
+    assert relabel(twice, audit).n_changed == 3, "not all rows were audited"
+
+
+def test_ids_that_are_no_row_numbers_are_not_taken_for_them(make_audit: MakeAudit) -> None:
+    audit = make_audit([str(i) for i in range(11)] + ["cat.png"])
+    with pytest.raises(LabelAuditError, match=r"ids 0 to cat.png, which do not number them: pass the ids"):
+        relabel(GIVEN, audit)
+
+
+def test_options_that_say_nothing_of_the_target_are_refused(make_audit: MakeAudit, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("id,label\n0,cat\n")
+    (tmp_path / "photos").mkdir()
+    for target in (GIVEN, tmp_path / "photos"):
+        for option in ({"id_column": "id"}, {"label_column": "label"}, {"header": False}):
+            with pytest.raises(LabelAuditError, match=r"is about a label file; for .* leave it out"):
+                relabel(target, make_audit(), dry_run=True, **option)
+    for path in ("labels.csv", "photos"):
+        with pytest.raises(LabelAuditError, match=r"is about an array; for .* leave it out"):
+            relabel(tmp_path / path, make_audit(), dry_run=True, sample_ids=[0])

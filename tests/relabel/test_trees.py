@@ -117,8 +117,10 @@ def test_refusals(make_audit: MakeAudit, root: Path, tmp_path: Path) -> None:
     with pytest.raises(LabelAuditError, match="is no file there"):
         relabel(root, make_audit([f"s{i}" for i in range(12)]), dry_run=True)
     (root / IDS[2]).rename(root / "owl" / "02.png")
-    with pytest.raises(LabelAuditError, match="is no file there"):
-        relabel(root, found, dry_run=True)
+    for form in ("{name}", "{root}/{name}", "/elsewhere/photos/{name}"):
+        already = make_audit([form.format(root=root, name=name) for name in IDS])
+        with pytest.raises(LabelAuditError, match=r"is no file there, and owl/02.png is: the tree has the new labels"):
+            relabel(root, already, dry_run=True)
     moved = make_audit([*IDS[:2], "owl/02.png", *IDS[3:]])
     with pytest.raises(LabelAuditError, match="is not in folder 'cat', with which it was audited"):
         relabel(root, moved, dry_run=True)

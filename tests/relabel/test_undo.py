@@ -91,6 +91,22 @@ def test_in_place_file_keeps_its_mode_and_is_restored(make_audit: MakeAudit, tmp
     assert undo_relabel(done.undo_log) == 0
 
 
+def test_a_symbolic_link_stays_one(make_audit: MakeAudit, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    path = label_file(tmp_path / "data")
+    link = tmp_path / "link.csv"
+    link.symlink_to("data/labels.csv")
+    before = path.read_bytes()
+    done = relabel(link, make_audit(IDS), in_place=True)
+    assert done.out == link
+    assert link.is_symlink()
+    assert path.read_bytes() != before
+    assert done.undo_log is not None
+    assert undo_relabel(done.undo_log) == 1
+    assert link.is_symlink()
+    assert path.read_bytes() == before
+
+
 def test_what_was_changed_since_stays(make_audit: MakeAudit, tmp_path: Path) -> None:
     path = label_file(tmp_path)
     log = tmp_path / "undo.jsonl"
@@ -101,6 +117,8 @@ def test_what_was_changed_since_stays(make_audit: MakeAudit, tmp_path: Path) -> 
     assert path.read_text() == "mine now"
     with pytest.raises(LabelAuditError, match="exists; name a new file"):
         undo_log.UndoLog(log, path)
+    with pytest.raises(LabelAuditError, match=r"there is no folder .*nowhere for the undo log"):
+        undo_log.UndoLog(tmp_path / "nowhere" / "undo.jsonl", path)
 
 
 def test_moved_files_that_changed_since_stay(make_audit: MakeAudit, tmp_path: Path) -> None:
@@ -127,6 +145,9 @@ def test_damaged_logs_are_refused(make_audit: MakeAudit, tmp_path: Path) -> None
         undo_relabel(log)
     log.write_bytes(undo_log.checked_line({"format": "other"}))
     with pytest.raises(LabelAuditError, match="no undo log"):
+        undo_relabel(log)
+    log.write_text('{\n "format": "labelaudit audit"}')
+    with pytest.raises(LabelAuditError, match="is no undo log of this version of labelaudit; name the"):
         undo_relabel(log)
     with pytest.raises(LabelAuditError, match="there is no undo log"):
         undo_relabel(tmp_path / "typo")

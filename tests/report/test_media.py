@@ -94,3 +94,15 @@ def test_rows_of_a_frame_by_id_or_in_order() -> None:
     assert len(long[1][1]) == 80
     assert Media(IDS, rows=lambda sample: {"id": sample}).row(1) == [["id", "sub/b.png"]]
     assert Media(IDS).row(0) is None
+
+
+def test_rows_whose_index_lacks_a_sample_are_refused() -> None:
+    frame = pd.DataFrame({"age": [1, 2, 3]}, index=["c.png", "a.png", "B.png"])
+    with pytest.raises(LabelAuditError, match=r"rows= has no row for sample 'sub/b\.png' \(the first of 1\).*'c\.png'"):
+        Media(IDS, rows=frame)
+    with pytest.raises(LabelAuditError, match=r"no row for sample 'a\.png'"):
+        Media(IDS, rows=pd.DataFrame({"age": [1, 2, 3]}, index=[7, 8, 9]))
+    with pytest.raises(LabelAuditError, match=r"no row for sample 'a\.png'"):
+        Media(IDS, rows=pd.DataFrame({"age": [1, 2, 3]}, index=pd.RangeIndex(3, name="id")))
+    with pytest.raises(LabelAuditError, match=r"has 'a\.png' twice"):
+        Media(IDS, rows=frame.set_axis(["a.png", "a.png", "c.png"]))

@@ -95,7 +95,10 @@ def test_damaged_files_are_counted_and_the_rest_shown(tmp_path: Path) -> None:
     made = make_thumbnails(Media(ids, images=tmp_path), range(4))
     assert [uri is not None for uri in made.uris] == [True, False, False, False]
     assert made.unreadable == 2
-    assert made.first_problem
+    assert made.first_problem.startswith("sample cut.png: image file is truncated")
+    for image, problem in ((str(tmp_path / "text.png"), f"{tmp_path}/text.png is"), (b"no image", "its bytes are")):
+        made = make_thumbnails(Media(np.array([7]), images=[image]), range(1))
+        assert made.first_problem == f"sample 7: {problem} no image, or of a kind that Pillow does not know"
 
 
 def test_a_decompression_bomb_is_not_unpacked(tmp_path: Path) -> None:

@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from labelaudit import DecisionLog, audit
+from labelaudit import DecisionLog, LabelAuditError, audit, history_from_arrays
 from labelaudit.cli import main
+from labelaudit.reviewing.opening import open_review
 from tests.review.conftest import IDS, NAMES, Place
 
 
@@ -30,6 +33,26 @@ def test_it_serves_until_it_is_interrupted(place: Place) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
     assert facts["decisions"] == str(place.run / "review" / "decisions.jsonl")
+
+
+def test_rows_of_a_csv_keep_ids_that_look_like_numbers(tmp_path: Path) -> None:
+    ids = [f"{i:03}" for i in range(10)] + ["NA"]
+    scores = np.full((2, 11, 2), 0.1)
+    scores[:, :, 0] = 0.9
+    found = audit(history_from_arrays(scores, [0] * 10 + [1], sample_ids=ids))
+    rows = tmp_path / "rows.csv"
+    rows.write_text("id,text\n" + "".join(f"{one},text of {one}\n" for one in reversed(ids)))
+    with open_review(found, rows=rows, decisions=tmp_path / "d.jsonl") as review:
+        for rank in range(11):
+            record = review._server.session._record(rank)
+            assert record["row"] == [["text", f"text of {record['id']}"]]
+    numbers = audit(history_from_arrays(scores, [0] * 10 + [1]))
+    rows.write_text("id,text\n" + "".join(f"{i},text of {i}\n" for i in reversed(range(11))))
+    with open_review(numbers, rows=rows, decisions=tmp_path / "n.jsonl") as review:
+        assert review._server.session._record(3)["row"] == [["text", f"text of {review._server.session._ids[3]}"]]
+    rows.write_text("id,text\n" + "".join(f"{i},text of {i}\n" for i in range(1, 12)))
+    with pytest.raises(LabelAuditError, match="rows= has no row for sample 0 "):
+        open_review(numbers, rows=rows, decisions=tmp_path / "n.jsonl")
 
 
 def test_export(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,6 +74,9 @@ def test_export(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
         (["@", "--images", "typo"], "is no folder"),
         (["@", "--rows", "typo.csv"], "cannot be read as a table"),
         (["@", "--export", "x.csv"], "there is no file"),
+        (["typo", "--export", "x.csv"], "there is no folder typo"),
+        (["@", "--port", "99999"], "port 99999 is none; expected 0 to 65535"),
+        (["@", "--port", "-1"], "port -1 is none"),
     ],
 )
 def test_bad_input(place: Place, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:

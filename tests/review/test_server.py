@@ -6,9 +6,11 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import labelaudit
@@ -217,6 +219,43 @@ def test_reviews_in_notebooks(place: Place) -> None:
     again = labelaudit.review(found)
     assert len(again.table()) == 2
     again.close()
+
+
+def test_decisions_in_a_script(tmp_path: Path) -> None:
+    scores, given = np.full((3, 12, 3), 0.02), np.arange(12) % 3
+    scores[:, np.arange(12), given] = 0.96
+    given[5] = 0
+    found = labelaudit.audit(labelaudit.history_from_arrays(scores, given))
+    with labelaudit.review(found, decisions=tmp_path / "d.jsonl") as review:
+        worst = found.issues.index[0]
+        assert isinstance(worst, np.integer)
+        review.decide(worst, "relabel", found.issues["suggested_label"].iloc[0], reviewer="Ann")
+        review.decide(worst, "keep", reviewer="Bo")
+        review.decide(np.int64(1), "relabel", np.int64(1), reviewer="Ann")
+        review.decide(1, "keep", pd.NA, reviewer="Bo")
+        assert review.table()["action"].to_dict() == {5: "disputed", 1: "keep"}
+        for action in ("move", "add", "accept"):
+            with pytest.raises(LabelAuditError, match=f"action='{action}' is unknown; expected one of \"relabel\""):
+                review.decide(2, action)
+        for action in ("move", "add", "relabel"):
+            answer = Client(review).ask("POST", "/api/decide", {"reviewer": "Ann", "ranks": [2], "action": action})
+            assert answer[0] == 400
+        with pytest.raises(LabelAuditError, match="needs a label"):
+            review.decide(2, "relabel", np.nan)
+        with pytest.raises(LabelAuditError, match=r"no class np.int64\(7\)"):
+            review.decide(2, "relabel", np.int64(7))
+        assert len(review.table()) == 2
+
+
+def test_a_reviewers_name_is_text_that_a_table_can_hold(client: Client, opened: Review) -> None:
+    for name in ("J\udcfcrgen", "\ud800"):
+        with pytest.raises(LabelAuditError, match="which is not valid Unicode; rename it"):
+            opened.decide(IDS[0], "keep", reviewer=name)
+        assert client.ask("POST", "/api/decide", {"reviewer": name, "ranks": [0], "action": "keep"})[0] == 400
+        with pytest.raises(LabelAuditError, match="reviewer holds"):
+            open_review("nowhere", reviewer=name)
+    opened.decide(IDS[0], "keep", reviewer="Jürgen")
+    assert opened.table()["reviewers"].tolist() == ["Jürgen"]
 
 
 def test_text_and_rows_and_no_history(place: Place, tmp_path_factory: pytest.TempPathFactory) -> None:

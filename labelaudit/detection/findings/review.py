@@ -19,7 +19,7 @@ from labelaudit.errors import LabelAuditError
 from labelaudit.report.media import Media
 from labelaudit.report.records import is_missing
 from labelaudit.reviewing.decision_log import DecisionLog
-from labelaudit.reviewing.decisions import load_decisions
+from labelaudit.reviewing.decisions import ACTIONS, load_decisions
 from labelaudit.reviewing.session import CHUNK, ReviewSession
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class BoxReview(ReviewSession):
         images: pictures by image id, as in `Audit.to_html`.
         history: for the curves over the epochs; None shows none.
     """
+
+    actions = ACTIONS
 
     def __init__(self, found: Audit, log: DecisionLog, images: Any = None, history: Any = None) -> None:
         issues = issues_of(found)
