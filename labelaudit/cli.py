@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labelaudit.commands.compare import add_compare
 from labelaudit.commands.fit import add_fit
@@ -15,6 +15,9 @@ from labelaudit.commands.relabel import add_relabel
 from labelaudit.commands.review import add_review
 from labelaudit.commands.runs import add_runs
 from labelaudit.errors import LabelAuditError
+
+if TYPE_CHECKING:
+    from labelaudit.history import History
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -113,10 +116,10 @@ def _add_demo(commands: Any) -> None:
     sub.set_defaults(run=_demo)
 
 
-def _epoch_range(text: str) -> tuple[int, int]:
+def _epoch_range(text: str) -> tuple[str, range]:
     first, colon, last = text.partition(":")
     try:
-        return int(first or 0), int(last) if colon and last else (2**31 if colon else int(first) + 1)
+        return text, range(int(first or 0), int(last) if colon and last else (2**31 if colon else int(first) + 1))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no range of epochs; expected FROM:TO such as 0:20") from None
 
@@ -128,9 +131,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     if arguments.images and not arguments.html:
         raise LabelAuditError("--images is for the report; add --html report.html")
     history = open_history(arguments.history)
-    epochs = None
-    if arguments.epochs is not None:
-        epochs = [epoch for epoch in history.epochs if arguments.epochs[0] <= epoch < arguments.epochs[1]]
+    epochs = None if arguments.epochs is None else _epochs_in(history, arguments.epochs, arguments.split)
     with contextlib.nullcontext() if arguments.dask is None else _dask_client(arguments.dask) as client:
         found = audit(
             history,
@@ -166,6 +167,18 @@ def _audit(arguments: argparse.Namespace) -> int:
     if report is not None:
         print(f"Report: {arguments.html} ({report.size / 1e6:.1f} MB, {report.n_cards:,} samples to look at)")
     return 0
+
+
+def _epochs_in(history: History, asked: tuple[str, range], split: str | None) -> list[int]:
+    """Return the recorded epochs of any run in a range."""
+    from labelaudit.analyzers.accumulator import epochs_of_runs
+
+    text, wanted = asked
+    known = sorted({epoch for of_run in epochs_of_runs(history, split) for epoch in of_run})
+    found = [epoch for epoch in known if epoch in wanted]
+    if known and not found:
+        raise LabelAuditError(f"--epochs {text} names none of epochs {known[0]} to {known[-1]}")
+    return found
 
 
 def _images(place: str | None) -> Any:

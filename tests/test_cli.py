@@ -54,7 +54,13 @@ def test_audit_json(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_audit_of_some_epochs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", str(run), "--epochs", "0:2", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["window"][1] <= 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["window"][1] <= 1
+    assert found["n_epochs"] == 2
+    for asked in ("90:95", "3:2"):
+        assert refused(capsys, "audit", run, "--epochs", asked).endswith(
+            f"--epochs {asked} names none of epochs 0 to 3\n"
+        )
 
 
 def test_audit_writes_the_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

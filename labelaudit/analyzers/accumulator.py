@@ -88,7 +88,7 @@ def accumulate(
         LabelAuditError: the scores of some samples are NaN, or no run recorded the split or an epoch named.
     """
     first, last = (0, len(history.table(split))) if rows is None else rows
-    wanted = None if epochs is None else _known_epochs(history, split, epochs)
+    wanted = None if epochs is None else known_epochs(history, split, epochs)
     states = [kind(last - first, history.n_classes) for kind in kinds]
     run = None
     for block in _shown(history.blocks(split, wanted, rows), progress):
@@ -114,7 +114,12 @@ def epochs_of_runs(history: History, split: str | None) -> list[list[int]]:
     return [run.epochs(chosen) for run in history.runs_read]
 
 
-def _known_epochs(history: History, split: str | None, epochs: Iterable[int]) -> list[int]:
+def known_epochs(history: History, split: str | None, epochs: Iterable[int]) -> list[int]:
+    """Return the numbers of the epochs asked for.
+
+    Raises:
+        LabelAuditError: none is asked for, or no run recorded one of them.
+    """
     wanted = list(epochs)
     known = sorted({epoch for of_run in epochs_of_runs(history, split) for epoch in of_run})
     unknown = sorted(set(wanted) - set(known))

@@ -43,7 +43,8 @@ def audit(
         expected_error_rate: share of wrong labels, 0 to 1, if you know it: that many are flagged.
         threshold: flag every sample with label_quality below it, 0 to 1.
         analyzers: names of further statistics to put into ``samples``, such as "el2n" or "prediction_flips"; the
-            functions of `labelaudit.analyzers` have the same names.
+            functions of `labelaudit.analyzers` have the same names. All that are one number per sample, but for
+            centred_loss, loss_cluster and second_half_forgetting, which need more than one pass.
         split: which split to audit; default "train".
         epochs: numbers of the epochs to read; default all.
         skip_nan: leave out predictions that are NaN instead of refusing the history.
@@ -92,7 +93,7 @@ def audit(
     else:
         found = audit_labels(
             opened,
-            None if epochs is None else set(epochs),
+            epochs,
             analyzers or (),
             split,
             skip_nan,

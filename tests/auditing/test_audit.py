@@ -10,6 +10,7 @@ import pytest
 
 import labelaudit
 from labelaudit import LabelAuditError, history_from_arrays, plant_mistakes
+from labelaudit.auditing.statistics import OF_THEIR_OWN
 
 N, K, EPOCHS = 400, 4, 8
 NAMES = ["ant", "bee", "cat", "dog"]
@@ -175,6 +176,9 @@ def test_several_runs(history: labelaudit.History) -> None:
         ({"threshold": 0.5, "expected_error_rate": 0.1}, "pass one of them"),
         ({"analyzers": ["aumm"]}, "no statistic is called 'aumm'"),
         ({"split": "test"}, "no split 'test'; recorded: train"),
+        ({"epochs": [0, 99]}, "epoch 99 is not in .*; recorded: 8 epochs from 0 to 7"),
+        ({"analyzers": "el2n"}, r"analyzers='el2n' is one name; expected a list of names: \['el2n'\]"),
+        ({"analyzers": ["centred_loss"]}, r"audit.samples\['centred_loss'\] = labelaudit.analyzers.centred_loss"),
     ],
 )
 def test_bad_options_are_refused(history: labelaudit.History, options: dict, message: str) -> None:
@@ -200,3 +204,80 @@ def test_nan_is_refused_or_left_out(tmp_path: Path) -> None:
     assert audit.samples["n_epochs"].tolist() == [EPOCHS - (i == 7) for i in range(N)]
     assert any("1 samples were seen in fewer epochs" in note for note in audit.summary["notes"])
     assert labelaudit.audit(tmp_path, epochs=range(3)).summary["window"][1] <= 2
+
+
+def record(path: Path, seen: list[range], first: int = 0) -> Path:
+    """Record epochs that saw only some of the samples."""
+    with labelaudit.Recorder(path, n_samples=first + N, planted={first + i: y for i, y in PLANTED.items()}) as r:
+        for epoch, rows in zip(scores(), seen, strict=False):
+            r.record(np.asarray(rows) + first, epoch[rows], GIVEN[rows])
+            r.end_epoch()
+    return path
+
+
+def test_samples_that_no_epoch_read_saw_are_left_out(tmp_path: Path) -> None:
+    path = record(tmp_path / "run", [range(4, N), range(4, N), range(N)])
+    alone = labelaudit.audit(history_from_arrays(scores()[:2, 4:], GIVEN[4:], sample_ids=range(4, N)))
+    audit = labelaudit.audit(path, epochs=range(2), analyzers=["prediction_flips"])
+    assert audit.samples.index.tolist() == list(range(4, N))
+    assert audit.summary["n_samples"] == N - 4
+    assert audit.summary["notes"] == [
+        "4 of 400 samples have no prediction in the epochs read and are not in the table."
+    ]
+    assert audit.samples["is_label_issue"].tolist() == alone.samples["is_label_issue"].tolist()
+    np.testing.assert_allclose(audit.samples["aum"], alone.samples["aum"], atol=0.01)
+    assert audit.measured is not None
+    vectors = labelaudit.Embeddings.from_arrays(np.eye(K)[TRUE] + 0.1 * scores()[0])
+    assert labelaudit.audit(path, epochs=[0], embeddings=vectors).samples["neighbor_agreement"].notna().all()
+
+
+@pytest.mark.parametrize(("rows", "message"), [([], "no sample has a prediction"), ([0, 4, 8], "3 samples have one")])
+def test_too_little_left_in_the_epochs_read_is_refused(tmp_path: Path, rows: list[int], message: str) -> None:
+    broken = np.full((N, K), np.nan)
+    broken[rows] = scores()[0][rows]
+    with labelaudit.Recorder(tmp_path, nan="keep") as recorder:
+        for of_epoch in (broken, scores()[1]):
+            recorder.record(np.arange(N), of_epoch, TRUE)
+            recorder.end_epoch()
+    with pytest.raises(LabelAuditError, match=message):
+        labelaudit.audit(tmp_path, epochs=[0], skip_nan=True)
+
+
+def test_curves_of_an_audit_that_left_samples_out(tmp_path: Path) -> None:
+    path = record(tmp_path / "run", [range(4, N), range(4, N), range(N)])
+    audit = labelaudit.audit(path, epochs=range(2))
+    sample = audit.issues.index[0]
+    (line, *_) = audit.plot_history(sample).get_lines()
+    assert line.get_ydata()[:2] == pytest.approx(audit.history.to_pandas().query("sample_id == @sample")["p_given"][:2])
+    audit.save(tmp_path / "audit")
+    report = labelaudit.load_audit(tmp_path / "audit").to_html(tmp_path / "report.html")
+    assert not any("history was not at hand" in note for note in report.notes)
+
+
+def test_the_summary_counts_the_epochs_that_were_read(history: labelaudit.History) -> None:
+    assert labelaudit.audit(history, epochs=range(3)).summary["n_epochs"] == 3
+    assert str(labelaudit.audit(history, epochs=[2])).startswith("400 samples, 4 classes, 1 epochs")
+
+
+@pytest.mark.parametrize("name", ["ema_loss", "mann_kendall", "confidence_slope", "forgotten_for_good"])
+def test_statistics_on_request(history: labelaudit.History, name: str) -> None:
+    found = labelaudit.audit(history, analyzers=[name]).samples[name]
+    pd.testing.assert_series_equal(found, getattr(labelaudit.analyzers, name)(history), check_exact=True)
+
+
+def test_every_statistic_of_samples_can_be_had(history: labelaudit.History) -> None:
+    functions = {name: getattr(labelaudit.analyzers, name) for name in labelaudit.analyzers.__all__}
+    of_samples = [name for name, one in functions.items() if one.__annotations__.get("return") == "pd.Series[Any]"]
+    assert set(OF_THEIR_OWN) < set(of_samples)
+    labelaudit.audit(history, analyzers=[name for name in of_samples if name not in OF_THEIR_OWN])
+    for name in OF_THEIR_OWN:
+        with pytest.raises(LabelAuditError, match=rf"{name} needs more than .*labelaudit.analyzers.{name}\(history\)"):
+            labelaudit.audit(history, analyzers=[name])
+
+
+def test_runs_of_different_data_sets_are_noted(tmp_path: Path) -> None:
+    one, other = record(tmp_path / "one", [range(N)] * 2), record(tmp_path / "other", [range(N)] * 2, first=N)
+    (note,) = [one for one in labelaudit.audit([one, other]).summary["notes"] if "in common" in one]
+    assert note.startswith(f"{one}, {other}: no sample in common with another run.")
+    overlapping = record(tmp_path / "overlapping", [range(N)] * 2)
+    assert not any("in common" in note for note in labelaudit.audit([one, overlapping]).summary["notes"])
