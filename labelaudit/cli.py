@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from labelaudit.commands.answer import as_json
 from labelaudit.commands.compare import add_compare
 from labelaudit.commands.fit import add_fit
 from labelaudit.commands.relabel import add_relabel
@@ -154,7 +154,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     if arguments.json:
         measured = None if found.measured is None else found.measured.to_dict()
         places = {"out": arguments.out, "csv": arguments.csv, "html": arguments.html, "key": arguments.key}
-        print(json.dumps({**found.summary, "measured": measured, **places}))
+        print(as_json({**found.summary, "measured": measured, **places}))
         return 0
     print(found.summary)
     if arguments.top > 0 and len(found.issues):
@@ -209,7 +209,7 @@ def _info(arguments: argparse.Namespace) -> int:
     from labelaudit.history.check import check_history
 
     facts = check_history(arguments.history)
-    print(json.dumps(facts.to_dict()) if arguments.json else facts)
+    print(as_json(facts.to_dict()) if arguments.json else facts)
     return 2 if facts.problems else 0
 
 
@@ -217,7 +217,7 @@ def _compact(arguments: argparse.Namespace) -> int:
     from labelaudit.history.compact import compact
 
     done = compact(arguments.history, unfinished=arguments.unfinished)
-    print(json.dumps(done.to_dict()) if arguments.json else done)
+    print(as_json(done.to_dict()) if arguments.json else done)
     return 0
 
 
@@ -227,5 +227,5 @@ def _demo(arguments: argparse.Namespace) -> int:
     found = run_demo(
         arguments.out, arguments.kind, arguments.fraction, arguments.epochs, arguments.seed, quiet=arguments.json
     )
-    print(json.dumps(found.to_dict()) if arguments.json else found)
+    print(as_json(found.to_dict()) if arguments.json else found)
     return 0

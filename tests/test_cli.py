@@ -52,6 +52,22 @@ def test_audit_json(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["measured"]["n_planted"] == len(PLANTED)
 
 
+def strictly(text: str) -> dict:
+    """Read JSON as other languages do: NaN is no number."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_json_has_no_nan(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", str(run), "--threshold", "0", "--json", "--out", str(tmp_path / "none")]) == 0
+    assert strictly(capsys.readouterr().out)["measured"]["precision"] is None
+    assert main(["compare", str(run), str(tmp_path / "none"), "--json"]) == 0
+    assert strictly(capsys.readouterr().out)["after"]["measured"]["precision"] is None
+
+
 def test_audit_of_some_epochs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", str(run), "--epochs", "0:2", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

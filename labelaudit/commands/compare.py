@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
+
+from labelaudit.commands.answer import as_json
 
 
 def add_compare(commands: Any) -> None:
@@ -26,7 +27,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     if arguments.csv:
         write_file(arguments.csv, found.samples.to_csv(lineterminator="\n").encode())
     if arguments.json:
-        print(json.dumps({**found.to_dict(), "csv": arguments.csv}))
+        print(as_json({**found.to_dict(), "csv": arguments.csv}))
         return 0
     print(found)
     kinds = {"No longer flagged": found.no_longer_flagged, "Newly flagged": found.newly_flagged}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from typing import Any
 
+from labelaudit.commands.answer import as_json
 from labelaudit.errors import LabelAuditError
 
 INIT = "labelaudit-fit.yaml"
@@ -68,7 +68,7 @@ def _fit(arguments: argparse.Namespace) -> int:
     from labelaudit.fitting.fitting import fit
 
     found = fit(config, overwrite=arguments.overwrite, progress=not (arguments.quiet or arguments.json))
-    print(json.dumps({**found.to_dict(), "summary": dict(found.audit.summary)}) if arguments.json else found)
+    print(as_json({**found.to_dict(), "summary": dict(found.audit.summary)}) if arguments.json else found)
     return 0
 
 
@@ -79,5 +79,5 @@ def _init(place: str, config: Any, *, as_json: bool) -> int:
     except FileExistsError:
         raise LabelAuditError(f"{place} exists and is never overwritten; name another file") from None
     said = f"Written: {place}. Edit it, then type: labelaudit fit {place}"
-    print(json.dumps({"config": place}) if as_json else said)
+    print(as_json({"config": place}) if as_json else said)
     return 0
