@@ -58,7 +58,7 @@ def _fit(arguments: argparse.Namespace) -> int:
 
     given = {key.name: getattr(arguments, key.name) for key in KEYS if getattr(arguments, key.name) is not None}
     if arguments.init is not None:
-        return _init(arguments.init, FitConfig(**given), as_json=arguments.json)
+        return _init(arguments.init, FitConfig(**given), json=arguments.json)
     config = read_config(arguments.config, **given)
     if arguments.config is None and "data_path" not in given:
         raise LabelAuditError(
@@ -72,12 +72,12 @@ def _fit(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _init(place: str, config: Any, *, as_json: bool) -> int:
+def _init(place: str, config: Any, *, json: bool) -> int:
     try:
         with open(place, "x", encoding="utf-8") as file:
             file.write(config.to_yaml())
     except FileExistsError:
         raise LabelAuditError(f"{place} exists and is never overwritten; name another file") from None
     said = f"Written: {place}. Edit it, then type: labelaudit fit {place}"
-    print(as_json({"config": place}) if as_json else said)
+    print(as_json({"config": place}) if json else said)
     return 0
