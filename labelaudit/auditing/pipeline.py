@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from labelaudit.auditing.of_labels import audit_labels
+from labelaudit.auditing.options import check_share
 from labelaudit.auditing.result import Audit
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import History, open_history
@@ -112,8 +113,8 @@ def audit(
 
 def _check_options(expected_error_rate: float | None, threshold: float | None) -> None:
     for name, value in (("expected_error_rate", expected_error_rate), ("threshold", threshold)):
-        if value is not None and not 0 <= value <= 1:
-            raise LabelAuditError(f"{name}={value} is out of range; expected 0 to 1")
+        if value is not None:
+            check_share(name, value)
     if expected_error_rate is not None and threshold is not None:
         raise LabelAuditError("expected_error_rate and threshold both set the cut; pass one of them")
 

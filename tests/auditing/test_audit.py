@@ -11,6 +11,7 @@ import pytest
 import labelaudit
 from labelaudit import LabelAuditError, history_from_arrays, plant_mistakes
 from labelaudit.auditing.statistics import OF_THEIR_OWN
+from labelaudit.history import folder
 
 N, K, EPOCHS = 400, 4, 8
 NAMES = ["ant", "bee", "cat", "dog"]
@@ -115,6 +116,28 @@ def test_save_and_load(history: labelaudit.History, tmp_path: Path) -> None:
     audit.save(tmp_path / "audit")
 
 
+def test_saving_that_fails_leaves_no_half_of_two_audits(
+    history: labelaudit.History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = labelaudit.audit(history)
+    audit.save(tmp_path)
+    writes = folder._LocalFolder.write
+
+    def fails(self: folder.Folder, name: str, data: bytes) -> None:
+        if name == "audit.json":
+            raise OSError(28, "No space left on device")
+        writes(self, name, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folder._LocalFolder, "write", fails)
+        with pytest.raises(OSError, match="No space left"):
+            labelaudit.audit(history, threshold=0.9).save(tmp_path)
+    with pytest.raises(LabelAuditError, match="holds no audit"):
+        labelaudit.load_audit(tmp_path)
+    audit.save(tmp_path)
+    pd.testing.assert_frame_equal(labelaudit.load_audit(tmp_path).samples, audit.samples)
+
+
 def test_saving_into_a_folder_with_other_files_is_refused(history: labelaudit.History, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(LabelAuditError, match=r"holds other files \(thesis.tex\)"):
@@ -172,6 +195,7 @@ def test_several_runs(history: labelaudit.History) -> None:
     ("options", "message"),
     [
         ({"expected_error_rate": 5}, "expected_error_rate=5 is out of range"),
+        ({"expected_error_rate": "0.1"}, "expected_error_rate='0.1' is out of range; expected a number, 0 to 1"),
         ({"threshold": -1}, "threshold=-1 is out of range"),
         ({"threshold": 0.5, "expected_error_rate": 0.1}, "pass one of them"),
         ({"analyzers": ["aumm"]}, "no statistic is called 'aumm'"),
