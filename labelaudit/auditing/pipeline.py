@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from labelaudit.auditing.of_labels import audit_labels
-from labelaudit.auditing.options import check_share
 from labelaudit.auditing.result import Audit
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import History, open_history
 from labelaudit.history.folder import Folder, open_folder
+from labelaudit.options import check_share
 
 if TYPE_CHECKING:
     from labelaudit.embedding import Embeddings

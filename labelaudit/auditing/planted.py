@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from labelaudit.auditing.options import check_share, check_whole
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.rows import integer_labels, one_of
+from labelaudit.options import check_share, check_whole
 
 if TYPE_CHECKING:
     import pandas as pd
