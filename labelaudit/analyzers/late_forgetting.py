@@ -93,11 +93,12 @@ class SecondSplit(Accumulator):
         "forgotten_for_good": "presentations count from 1; one more than there were: not forgotten for good; "
         "over several runs the latest"
     }
+    missing_below_zero = frozenset({"forgotten_for_good"})
 
     def start(self) -> None:
         """Make the arrays."""
         self.seen_in_run = np.zeros(self.n, np.int32)
-        self.last_right = np.zeros(self.n, np.int32)
+        self.last_right = np.full(self.n, -2, np.int32)  # no epoch saw it
 
     def begin_run(self) -> None:
         """Presentations count from 1 in every run."""
@@ -127,7 +128,7 @@ def forgotten_for_good(
     Source: Maini et al., Characterizing Datapoints via Second-Split Forgetting, NeurIPS 2022.
 
     Returns:
-        (n,) integers, indexed by sample_id.
+        (n,) Int64, indexed by sample_id; <NA> where no epoch saw the sample.
 
     Example:
         >>> from labelaudit.analyzers import worked_example

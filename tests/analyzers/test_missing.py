@@ -10,7 +10,7 @@ from labelaudit import LabelAuditError, Recorder, analyzers, history_from_arrays
 from labelaudit.analyzers import accumulate, tabulate, worked_example
 
 KINDS = [analyzers.Consensus, analyzers.Correctness, analyzers.DataMap, analyzers.ErrorNorm, analyzers.Loss]
-KINDS += [analyzers.Margin, analyzers.Mistakenness, analyzers.Votes]
+KINDS += [analyzers.Margin, analyzers.Mistakenness, analyzers.MovingLoss, analyzers.SecondSplit, analyzers.Votes]
 
 
 def table_of(history, **options):
@@ -66,7 +66,7 @@ def test_samples_that_the_epochs_read_did_not_see_are_missing(n_classes, keep, t
     counts = ["wrong_events", "forgetting_events", "learning_events", "prediction_flips", "n_epochs"]
     assert (table.loc[1, [*counts, "presentations_to_learn"]] == 0).all()
     assert not table.loc[1, "never_learned"]
-    rest = table.columns.drop([*counts, "presentations_to_learn", "learned_for_good", "never_learned"])
+    rest = table.columns.drop([*counts, "presentations_to_learn", "never_learned"])
     assert table.loc[1, rest].isna().all()
     learned = ["first_learned_epoch", "mean_correct_epoch", "last_forgotten_epoch", "last_forgotten_as"]
     assert table.loc[[0, 2], rest.drop(["variability_upper", *learned])].notna().all(axis=None)
