@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from labelaudit.commands.answer import as_json
 from labelaudit.commands.compare import add_compare
 from labelaudit.commands.fit import add_fit
+from labelaudit.commands.places import check_file, check_folder
 from labelaudit.commands.relabel import add_relabel
 from labelaudit.commands.review import add_review
 from labelaudit.commands.runs import add_runs
@@ -19,17 +21,25 @@ from labelaudit.errors import LabelAuditError
 if TYPE_CHECKING:
     from labelaudit.history import History
 
+ENDED_BY_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0 done, 2 bad input (one line says what), 130 interrupted."""
+    """Run a command and return its exit code: 0 done, 2 bad input (one line says what), 130 interrupted, 141 unread."""
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.run
     try:
-        return command(arguments)
+        code = command(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # who read the output has enough of it, as head has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ENDED_BY_PIPE
     except LabelAuditError as problem:
         print(f"labelaudit: {problem}", file=sys.stderr)
     except OSError as problem:
-        where = f"{problem.filename}: " if problem.filename else ""
+        place = problem.filename2 or problem.filename  # of a renaming: the name that was asked for
+        where = f"{place}: " if place else ""
         print(f"labelaudit: {where}{problem.strerror or problem}", file=sys.stderr)
     except KeyboardInterrupt:
         print("labelaudit: interrupted", file=sys.stderr)
@@ -76,6 +86,7 @@ def _add_audit(commands: Any) -> None:
         "--embeddings", action="store_true", help="let recorded embeddings have a say: the labels of look-alikes"
     )
     sub.add_argument("--key", metavar="NAME", help="keep the audit with the run under this name: labelaudit runs RUN")
+    sub.add_argument("--overwrite", action="store_true", help="replace what is kept under that name")
     sub.add_argument("--top", type=int, default=10, metavar="N", help="print this many samples (default 10)")
     sub.add_argument("--split", help='which split to audit (default "train")')
     sub.add_argument("--epochs", type=_epoch_range, metavar="FROM:TO", help="read only these epochs, TO not included")
@@ -126,11 +137,17 @@ def _epoch_range(text: str) -> tuple[str, range]:
 
 def _audit(arguments: argparse.Namespace) -> int:
     from labelaudit.auditing import audit
-    from labelaudit.history import open_history
+    from labelaudit.auditing.result import folder_to_save_in
+    from labelaudit.auditing.source import history_to_audit
 
     if arguments.images and not arguments.html:
         raise LabelAuditError("--images is for the report; add --html report.html")
-    history = open_history(arguments.history)
+    check_folder("--out", arguments.out)
+    check_file("--csv", arguments.csv)
+    check_file("--html", arguments.html)
+    if arguments.out:
+        folder_to_save_in(arguments.out)
+    history = history_to_audit(arguments.history)
     epochs = None if arguments.epochs is None else _epochs_in(history, arguments.epochs, arguments.split)
     with contextlib.nullcontext() if arguments.dask is None else _dask_client(arguments.dask) as client:
         found = audit(
@@ -144,6 +161,7 @@ def _audit(arguments: argparse.Namespace) -> int:
             client=client,
             partitions=arguments.partitions,
             key=arguments.key,
+            overwrite=arguments.overwrite,
             embeddings=history.embeddings(arguments.split) if arguments.embeddings else None,
         )
     if arguments.out:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -25,3 +26,15 @@ def check_whole(name: str, value: Any, least: int = 0) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise LabelAuditError(f"{name}={value!r} is out of range; expected an integer from {least} up")
+
+
+def epoch_numbers(epochs: Any) -> list[int]:
+    """Return the numbers of the epochs asked for; refuse what is no list of integers.
+
+    >>> epoch_numbers(range(3))
+    [0, 1, 2]
+    """
+    numbers: list[Any] = list(epochs) if isinstance(epochs, Iterable) and not isinstance(epochs, str) else [None]
+    if not all(isinstance(number, (int, np.integer)) for number in numbers):
+        raise LabelAuditError(f"epochs={epochs!r} is no list of epochs; expected numbers such as range(20) or [0, 5]")
+    return numbers

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from labelaudit.analyzers.accumulator import Accumulator, epochs_of_runs, series
+from labelaudit.analyzers.accumulator import Accumulator, epochs_of_runs, known_epochs, series
 from labelaudit.analyzers.correctness import NEVER
 from labelaudit.history.blocks import Block
 from labelaudit.history.history import History
@@ -76,7 +76,7 @@ def second_half_forgetting(
         >>> second_half_forgetting(worked_example()).tolist()
         [0]
     """
-    wanted = None if epochs is None else set(epochs)
+    wanted = None if epochs is None else known_epochs(history, split, epochs)
     halves = []
     for of_run in epochs_of_runs(history, split):
         read = [epoch for epoch in of_run if wanted is None or epoch in wanted]

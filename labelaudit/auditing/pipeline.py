@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from labelaudit.auditing.of_labels import audit_labels
 from labelaudit.auditing.result import Audit
+from labelaudit.auditing.source import history_to_audit
 from labelaudit.errors import LabelAuditError
-from labelaudit.history import History, open_history
+from labelaudit.history import History
 from labelaudit.history.folder import Folder, open_folder
-from labelaudit.options import check_share
+from labelaudit.options import check_share, epoch_numbers
 
 if TYPE_CHECKING:
     from labelaudit.embedding import Embeddings
@@ -20,7 +21,7 @@ PathLike = str | os.PathLike[str]
 
 
 def audit(
-    history: History | PathLike | Sequence[PathLike],
+    history: History | PathLike | Sequence[PathLike] | None = None,
     *,
     expected_error_rate: float | None = None,
     threshold: float | None = None,
@@ -77,8 +78,8 @@ def audit(
         >>> int(found.samples["label_quality"].idxmin())
         4
     """
-    opened = history if isinstance(history, History) else open_history(history)
-    epochs = None if epochs is None else list(epochs)
+    opened = history_to_audit(history)
+    epochs = None if epochs is None else epoch_numbers(epochs)
     _check_options(expected_error_rate, threshold)
     if key is not None:
         opened.runs.check_free(key, overwrite=overwrite)
@@ -128,7 +129,9 @@ def _refuse_of_classification(history: History, **options: Any) -> None:
 def _new_folder(partitions: PathLike, client: Any) -> Folder:
     folder = open_folder(os.path.abspath(partitions) if "://" not in os.fspath(partitions) else partitions)
     if client is None:
-        raise LabelAuditError("partitions= is written by the workers of a Dask cluster; pass client= with it")
+        raise LabelAuditError(
+            "partitions= is written by the workers of a Dask cluster; pass client= (--dask ADDRESS) with it"
+        )
     if folder.names():
         raise LabelAuditError(f"{folder.url} already holds files ({folder.names()[0]}); name a new folder")
     return folder

@@ -140,12 +140,7 @@ class Audit(Shown, Exports):
 
         ``audit.json`` is removed first and written last: what is interrupted is no audit, never half of two.
         """
-        folder = open_folder(path)
-        others = [name for name in folder.names() if name not in _FILES]
-        if others and "audit.json" not in folder.names():
-            raise LabelAuditError(
-                f"{folder.url} holds other files ({others[0]}) and no audit; name an empty or a new folder"
-            )
+        folder = folder_to_save_in(path)
         facts = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -166,6 +161,17 @@ class Audit(Shown, Exports):
 
 OF_DETECTIONS = ("objects", "missing")
 _FILES = ("audit.json", "samples.parquet", "noise_matrix.parquet", "objects.parquet", "missing.parquet")
+
+
+def folder_to_save_in(path: str | os.PathLike[str]) -> Folder:
+    """Return the folder to save an audit in; refuse one that holds other files."""
+    folder = open_folder(path)
+    others = [name for name in folder.names() if name not in _FILES]
+    if others and "audit.json" not in folder.names():
+        raise LabelAuditError(
+            f"{folder.url} holds other files ({others[0]}) and no audit; name an empty or a new folder"
+        )
+    return folder
 
 
 def load_audit(path: str | os.PathLike[str]) -> Audit:

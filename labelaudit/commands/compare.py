@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from labelaudit.commands.answer import as_json
+from labelaudit.commands.places import check_file
 
 
 def add_compare(commands: Any) -> None:
@@ -23,6 +24,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     from labelaudit.auditing.comparison import compare
     from labelaudit.history.folder import write_file
 
+    check_file("--csv", arguments.csv)
     found = compare(arguments.before, arguments.after)
     if arguments.csv:
         write_file(arguments.csv, found.samples.to_csv(lineterminator="\n").encode())

@@ -201,6 +201,7 @@ def test_several_runs(history: labelaudit.History) -> None:
         ({"analyzers": ["aumm"]}, "no statistic is called 'aumm'"),
         ({"split": "test"}, "no split 'test'; recorded: train"),
         ({"epochs": [0, 99]}, "epoch 99 is not in .*; recorded: 8 epochs from 0 to 7"),
+        ({"epochs": 0}, "epochs=0 is no list of epochs"),
         ({"analyzers": "el2n"}, r"analyzers='el2n' is one name; expected a list of names: \['el2n'\]"),
         ({"analyzers": ["centred_loss"]}, r"audit.samples\['centred_loss'\] = labelaudit.analyzers.centred_loss"),
     ],
@@ -208,6 +209,19 @@ def test_several_runs(history: labelaudit.History) -> None:
 def test_bad_options_are_refused(history: labelaudit.History, options: dict, message: str) -> None:
     with pytest.raises(LabelAuditError, match=message):
         labelaudit.audit(history, **options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((scores(),), {}, "a ndarray is no history; expected a History, .*labelaudit.history_from_arrays"),
+        ((), {"labels": GIVEN, "pred_probs": scores()}, "there is no history to audit; .*history_from_arrays"),
+        (([scores()],), {}, "a list is no history"),
+    ],
+)
+def test_what_is_no_history_is_refused(arguments: tuple, options: dict, message: str) -> None:
+    with pytest.raises(LabelAuditError, match=message):
+        labelaudit.audit(*arguments, **options)
 
 
 def test_one_class_is_refused() -> None:
@@ -222,7 +236,7 @@ def test_nan_is_refused_or_left_out(tmp_path: Path) -> None:
         for epoch in broken:
             recorder.record(np.arange(N), epoch, GIVEN)
             recorder.end_epoch()
-    with pytest.raises(LabelAuditError, match=r"epoch 3 holds NaN scores \(first: sample 7\).*--skip-nan"):
+    with pytest.raises(LabelAuditError, match=r"epoch 3 holds NaN or infinite scores \(first: sample 7\).*--skip-nan"):
         labelaudit.audit(tmp_path)
     audit = labelaudit.audit(tmp_path, skip_nan=True)
     assert audit.samples["n_epochs"].tolist() == [EPOCHS - (i == 7) for i in range(N)]
