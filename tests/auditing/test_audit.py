@@ -292,6 +292,18 @@ def test_curves_of_an_audit_that_left_samples_out(tmp_path: Path) -> None:
     assert not any("history was not at hand" in note for note in report.notes)
 
 
+def test_the_summary_counts_the_epochs_of_the_split(tmp_path: Path) -> None:
+    with labelaudit.Recorder(tmp_path) as recorder:
+        for epoch, of_epoch in enumerate(scores()):
+            recorder.record(np.arange(N), of_epoch, GIVEN)
+            if epoch % 3 == 2:
+                recorder.record(np.arange(N), of_epoch, GIVEN, split="val")
+                recorder.end_epoch(epoch, split="val")
+            recorder.end_epoch(epoch)
+    assert labelaudit.audit(tmp_path).summary["n_epochs"] == EPOCHS
+    assert labelaudit.audit(tmp_path, split="val").summary["n_epochs"] == 2
+
+
 def test_the_summary_counts_the_epochs_that_were_read(history: labelaudit.History) -> None:
     assert labelaudit.audit(history, epochs=range(3)).summary["n_epochs"] == 3
     assert str(labelaudit.audit(history, epochs=[2])).startswith("400 samples, 4 classes, 1 epochs")
