@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
+import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from labelaudit.commands.answer import as_json
 from labelaudit.commands.compare import add_compare
 from labelaudit.commands.fit import add_fit
+from labelaudit.commands.places import check_file, check_folder
 from labelaudit.commands.relabel import add_relabel
 from labelaudit.commands.review import add_review
 from labelaudit.commands.runs import add_runs
 from labelaudit.errors import LabelAuditError
 
+if TYPE_CHECKING:
+    from labelaudit.history import History
+
+ENDED_BY_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0 done, 2 bad input (one line says what), 130 interrupted."""
+    """Run a command and return its exit code: 0 done, 2 bad input (one line says what), 130 interrupted, 141 unread."""
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.run
     try:
-        return command(arguments)
+        code = command(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # who read the output has enough of it, as head has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ENDED_BY_PIPE
     except LabelAuditError as problem:
         print(f"labelaudit: {problem}", file=sys.stderr)
     except OSError as problem:
-        where = f"{problem.filename}: " if problem.filename else ""
+        place = problem.filename2 or problem.filename  # of a renaming: the name that was asked for
+        where = f"{place}: " if place else ""
         print(f"labelaudit: {where}{problem.strerror or problem}", file=sys.stderr)
     except KeyboardInterrupt:
         print("labelaudit: interrupted", file=sys.stderr)
@@ -73,6 +86,7 @@ def _add_audit(commands: Any) -> None:
         "--embeddings", action="store_true", help="let recorded embeddings have a say: the labels of look-alikes"
     )
     sub.add_argument("--key", metavar="NAME", help="keep the audit with the run under this name: labelaudit runs RUN")
+    sub.add_argument("--overwrite", action="store_true", help="replace what is kept under that name")
     sub.add_argument("--top", type=int, default=10, metavar="N", help="print this many samples (default 10)")
     sub.add_argument("--split", help='which split to audit (default "train")')
     sub.add_argument("--epochs", type=_epoch_range, metavar="FROM:TO", help="read only these epochs, TO not included")
@@ -113,24 +127,28 @@ def _add_demo(commands: Any) -> None:
     sub.set_defaults(run=_demo)
 
 
-def _epoch_range(text: str) -> tuple[int, int]:
+def _epoch_range(text: str) -> tuple[str, range]:
     first, colon, last = text.partition(":")
     try:
-        return int(first or 0), int(last) if colon and last else (2**31 if colon else int(first) + 1)
+        return text, range(int(first or 0), int(last) if colon and last else (2**31 if colon else int(first) + 1))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no range of epochs; expected FROM:TO such as 0:20") from None
 
 
 def _audit(arguments: argparse.Namespace) -> int:
     from labelaudit.auditing import audit
-    from labelaudit.history import open_history
+    from labelaudit.auditing.result import folder_to_save_in
+    from labelaudit.auditing.source import history_to_audit
 
     if arguments.images and not arguments.html:
         raise LabelAuditError("--images is for the report; add --html report.html")
-    history = open_history(arguments.history)
-    epochs = None
-    if arguments.epochs is not None:
-        epochs = [epoch for epoch in history.epochs if arguments.epochs[0] <= epoch < arguments.epochs[1]]
+    check_folder("--out", arguments.out)
+    check_file("--csv", arguments.csv)
+    check_file("--html", arguments.html)
+    if arguments.out:
+        folder_to_save_in(arguments.out)
+    history = history_to_audit(arguments.history)
+    epochs = None if arguments.epochs is None else _epochs_in(history, arguments.epochs, arguments.split)
     with contextlib.nullcontext() if arguments.dask is None else _dask_client(arguments.dask) as client:
         found = audit(
             history,
@@ -143,6 +161,7 @@ def _audit(arguments: argparse.Namespace) -> int:
             client=client,
             partitions=arguments.partitions,
             key=arguments.key,
+            overwrite=arguments.overwrite,
             embeddings=history.embeddings(arguments.split) if arguments.embeddings else None,
         )
     if arguments.out:
@@ -153,7 +172,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     if arguments.json:
         measured = None if found.measured is None else found.measured.to_dict()
         places = {"out": arguments.out, "csv": arguments.csv, "html": arguments.html, "key": arguments.key}
-        print(json.dumps({**found.summary, "measured": measured, **places}))
+        print(as_json({**found.summary, "measured": measured, **places}))
         return 0
     print(found.summary)
     if arguments.top > 0 and len(found.issues):
@@ -166,6 +185,18 @@ def _audit(arguments: argparse.Namespace) -> int:
     if report is not None:
         print(f"Report: {arguments.html} ({report.size / 1e6:.1f} MB, {report.n_cards:,} samples to look at)")
     return 0
+
+
+def _epochs_in(history: History, asked: tuple[str, range], split: str | None) -> list[int]:
+    """Return the recorded epochs of any run in a range."""
+    from labelaudit.analyzers.accumulator import epochs_of_runs
+
+    text, wanted = asked
+    known = sorted({epoch for of_run in epochs_of_runs(history, split) for epoch in of_run})
+    found = [epoch for epoch in known if epoch in wanted]
+    if known and not found:
+        raise LabelAuditError(f"--epochs {text} names none of epochs {known[0]} to {known[-1]}")
+    return found
 
 
 def _images(place: str | None) -> Any:
@@ -196,7 +227,7 @@ def _info(arguments: argparse.Namespace) -> int:
     from labelaudit.history.check import check_history
 
     facts = check_history(arguments.history)
-    print(json.dumps(facts.to_dict()) if arguments.json else facts)
+    print(as_json(facts.to_dict()) if arguments.json else facts)
     return 2 if facts.problems else 0
 
 
@@ -204,7 +235,7 @@ def _compact(arguments: argparse.Namespace) -> int:
     from labelaudit.history.compact import compact
 
     done = compact(arguments.history, unfinished=arguments.unfinished)
-    print(json.dumps(done.to_dict()) if arguments.json else done)
+    print(as_json(done.to_dict()) if arguments.json else done)
     return 0
 
 
@@ -214,5 +245,5 @@ def _demo(arguments: argparse.Namespace) -> int:
     found = run_demo(
         arguments.out, arguments.kind, arguments.fraction, arguments.epochs, arguments.seed, quiet=arguments.json
     )
-    print(json.dumps(found.to_dict()) if arguments.json else found)
+    print(as_json(found.to_dict()) if arguments.json else found)
     return 0

@@ -84,6 +84,8 @@ def run_demo(
         raise LabelAuditError(f"--epochs {epochs} trains nothing; expected 1 or more")
     if not 0 < fraction < 1:
         raise LabelAuditError(f"--fraction {fraction} is out of range; expected a share between 0 and 1, such as 0.1")
+    if Path(out).is_file():
+        raise LabelAuditError(f"--out {out} is a file; name a folder")
     try:
         training = importlib.import_module(_TRAINING)
     except ModuleNotFoundError as problem:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from labelaudit import Recorder, plant_mistakes
+from labelaudit.auditing.source import FIT_STATE
 from labelaudit.cli import main
 
 N, K = 200, 3
@@ -52,9 +55,31 @@ def test_audit_json(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["measured"]["n_planted"] == len(PLANTED)
 
 
+def strictly(text: str) -> dict:
+    """Read JSON as other languages do: NaN is no number."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_json_has_no_nan(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", str(run), "--threshold", "0", "--json", "--out", str(tmp_path / "none")]) == 0
+    assert strictly(capsys.readouterr().out)["measured"]["precision"] is None
+    assert main(["compare", str(run), str(tmp_path / "none"), "--json"]) == 0
+    assert strictly(capsys.readouterr().out)["after"]["measured"]["precision"] is None
+
+
 def test_audit_of_some_epochs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", str(run), "--epochs", "0:2", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["window"][1] <= 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["window"][1] <= 1
+    assert found["n_epochs"] == 2
+    for asked in ("90:95", "3:2"):
+        assert refused(capsys, "audit", run, "--epochs", asked).endswith(
+            f"--epochs {asked} names none of epochs 0 to 3\n"
+        )
 
 
 def test_audit_writes_the_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,6 +151,58 @@ def test_bad_input_is_one_line_and_exit_code_2(run: Path, tmp_path: Path, capsys
 
 def test_a_folder_that_may_not_be_written(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Not a directory" in refused(capsys, "audit", run, "--out", run / "manifest.json" / "audit")
+
+
+def test_places_are_checked_before_the_work(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("pipeline.audit_labels", "comparison.open_audit"):
+        monkeypatch.setattr(f"labelaudit.auditing.{module}", None)
+    (tmp_path / "a.txt").write_text("x")
+    for option in ("--csv", "--html"):
+        assert f"{option} {tmp_path} is a folder; name a file" in refused(capsys, "audit", run, option, tmp_path)
+    assert f"--csv {tmp_path} is a folder" in refused(capsys, "compare", run, run, "--csv", tmp_path)
+    assert "a.txt is a file; name a folder" in refused(capsys, "audit", run, "--out", tmp_path / "a.txt")
+    assert "a.txt is a file; name a folder" in refused(capsys, "demo", "--out", tmp_path / "a.txt")
+    assert "holds other files (a.txt)" in refused(capsys, "audit", run, "--out", tmp_path)
+    assert f"{tmp_path / 'a.txt'}: Not a directory" in refused(capsys, "audit", run, "--csv", tmp_path / "a.txt" / "b")
+
+
+def test_an_error_of_writing_names_the_place_asked_for(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labelaudit.cli.check_file", lambda option, place: None)
+    assert refused(capsys, "audit", run, "--csv", tmp_path) == f"labelaudit: {tmp_path}: Is a directory\n"
+
+
+def test_a_key_is_overwritten_when_told_to(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", str(run), "--key", "k1"]) == 0
+    assert "(--overwrite)" in refused(capsys, "audit", run, "--key", "k1")
+    assert main(["audit", str(run), "--key", "k1", "--overwrite"]) == 0
+
+
+def test_folders_that_are_no_runs(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", str(run), "--out", str(tmp_path / "audit")]) == 0
+    said = refused(capsys, "audit", tmp_path / "audit")
+    assert f"audit is an audit, not a run. Look at it with labelaudit.load_audit('{tmp_path}/audit')" in said
+    results = tmp_path / "results"
+    (results / "histories" / "repeat-00").mkdir(parents=True)
+    (results / FIT_STATE).write_text("{}")
+    said = refused(capsys, "audit", results)
+    assert "holds the results of labelaudit fit: its audit is " in said
+    assert f"{results}/histories/repeat-00. Name some of these" in said
+
+
+def test_partitions_need_a_cluster(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "(--dask ADDRESS)" in refused(capsys, "audit", run, "--partitions", tmp_path / "parts")
+
+
+def test_output_that_nobody_reads_on_ends_quietly(run: Path) -> None:
+    command = [sys.executable, "-m", "labelaudit", "info", str(run)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 141
 
 
 def test_unknown_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:

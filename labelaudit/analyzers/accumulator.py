@@ -11,6 +11,7 @@ import numpy.typing as npt
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.blocks import Block
 from labelaudit.history.history import History
+from labelaudit.options import epoch_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,10 +86,11 @@ def accumulate(
         rows: only samples [low, high), as `History.blocks` takes them; the accumulators count them from 0.
 
     Raises:
-        LabelAuditError: the scores of some samples are NaN, or no run recorded the split or an epoch named.
+        LabelAuditError: the scores of some samples are NaN or infinite, or no run recorded the split or an epoch named.
     """
+    _refuse_others(history)
     first, last = (0, len(history.table(split))) if rows is None else rows
-    wanted = None if epochs is None else _known_epochs(history, split, epochs)
+    wanted = None if epochs is None else known_epochs(history, split, epochs)
     states = [kind(last - first, history.n_classes) for kind in kinds]
     run = None
     for block in _shown(history.blocks(split, wanted, rows), progress):
@@ -110,12 +112,28 @@ def accumulate(
 
 def epochs_of_runs(history: History, split: str | None) -> list[list[int]]:
     """Return the numbers of the recorded epochs of every run, ascending."""
+    _refuse_others(history)
     chosen = history.splits[0] if split is None else split
     return [run.epochs(chosen) for run in history.runs_read]
 
 
-def _known_epochs(history: History, split: str | None, epochs: Iterable[int]) -> list[int]:
-    wanted = list(epochs)
+def _refuse_others(history: Any) -> None:
+    """Refuse what is no history."""
+    if not isinstance(history, History):
+        path = repr(history) if isinstance(history, str) else "path"
+        raise LabelAuditError(
+            f"a {type(history).__name__} is no history; pass labelaudit.open_history({path}), or of arrays "
+            "labelaudit.history_from_arrays(scores, labels)"
+        )
+
+
+def known_epochs(history: History, split: str | None, epochs: Iterable[int]) -> list[int]:
+    """Return the numbers of the epochs asked for.
+
+    Raises:
+        LabelAuditError: none is asked for, or no run recorded one of them.
+    """
+    wanted = epoch_numbers(epochs)
     known = sorted({epoch for of_run in epochs_of_runs(history, split) for epoch in of_run})
     unknown = sorted(set(wanted) - set(known))
     if unknown or not wanted:
@@ -139,7 +157,7 @@ def _shown(blocks: Iterator[Block], progress: bool) -> Iterable[Block]:
 def _nan_error(history: History, block: Block, broken: Array, split: str | None) -> LabelAuditError:
     rows = np.arange(block.rows.start, block.rows.stop) if isinstance(block.rows, slice) else block.rows
     return LabelAuditError(
-        f"{history.path}: epoch {block.epoch} holds NaN scores (first: sample "
+        f"{history.path}: epoch {block.epoch} holds NaN or infinite scores (first: sample "
         f"{sample_ids(history, split)[rows[broken][0]]}). Training may have diverged: leave epochs out with epochs= "
         "(--epochs 0:5), or only those predictions with skip_nan=True (--skip-nan)"
     )

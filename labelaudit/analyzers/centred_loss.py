@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from labelaudit.analyzers.accumulator import Accumulator, accumulate, mean_of, series
+from labelaudit.analyzers.accumulator import Accumulator, accumulate, known_epochs, mean_of, series
 from labelaudit.history.blocks import Block
 from labelaudit.history.history import History
 
@@ -90,7 +90,7 @@ def centred_loss(
         >>> centred_loss(history).round(6).tolist()
         [-0.232178, 0.232178]
     """
-    read = None if epochs is None else list(epochs)
+    read = None if epochs is None else known_epochs(history, split, epochs)
     (first_pass,) = accumulate(history, [EpochLoss], split=split, epochs=read, skip_nan=skip_nan)
     assert isinstance(first_pass, EpochLoss)
     kind = partial(CentredLoss, means=first_pass.means())

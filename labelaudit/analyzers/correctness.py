@@ -48,7 +48,9 @@ class Correctness(Accumulator):
         "mean_correct_epoch": "epochs count from 0; missing: never learned",
         "never_learned": "false for a sample that no epoch saw",
     }
-    missing_below_zero = frozenset({"first_learned_epoch", "last_forgotten_epoch", "last_forgotten_as"})
+    missing_below_zero = frozenset(
+        {"first_learned_epoch", "last_forgotten_epoch", "last_forgotten_as", "learned_for_good"}
+    )
 
     def start(self) -> None:
         """Make the arrays."""
@@ -103,7 +105,7 @@ class Correctness(Accumulator):
             "last_forgotten_epoch": self.last_forgotten,
             "last_forgotten_as": self.forgotten_as,
             "presentations_to_learn": self.last_wrong,
-            "learned_for_good": self.last_wrong + 1,
+            "learned_for_good": np.where(self.seen > 0, self.last_wrong + 1, -1),
             "mean_correct_epoch": mean_of(self.sum_of_epochs, self.right),
             "never_learned": (self.right == 0) & (self.seen > 0),
             "n_epochs": self.seen,

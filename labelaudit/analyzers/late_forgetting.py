@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from labelaudit.analyzers.accumulator import Accumulator, epochs_of_runs, series
+from labelaudit.analyzers.accumulator import Accumulator, epochs_of_runs, known_epochs, series
 from labelaudit.analyzers.correctness import NEVER
 from labelaudit.history.blocks import Block
 from labelaudit.history.history import History
@@ -76,7 +76,7 @@ def second_half_forgetting(
         >>> second_half_forgetting(worked_example()).tolist()
         [0]
     """
-    wanted = None if epochs is None else set(epochs)
+    wanted = None if epochs is None else known_epochs(history, split, epochs)
     halves = []
     for of_run in epochs_of_runs(history, split):
         read = [epoch for epoch in of_run if wanted is None or epoch in wanted]
@@ -93,11 +93,12 @@ class SecondSplit(Accumulator):
         "forgotten_for_good": "presentations count from 1; one more than there were: not forgotten for good; "
         "over several runs the latest"
     }
+    missing_below_zero = frozenset({"forgotten_for_good"})
 
     def start(self) -> None:
         """Make the arrays."""
         self.seen_in_run = np.zeros(self.n, np.int32)
-        self.last_right = np.zeros(self.n, np.int32)
+        self.last_right = np.full(self.n, -2, np.int32)  # no epoch saw it
 
     def begin_run(self) -> None:
         """Presentations count from 1 in every run."""
@@ -127,7 +128,7 @@ def forgotten_for_good(
     Source: Maini et al., Characterizing Datapoints via Second-Split Forgetting, NeurIPS 2022.
 
     Returns:
-        (n,) integers, indexed by sample_id.
+        (n,) Int64, indexed by sample_id; <NA> where no epoch saw the sample.
 
     Example:
         >>> from labelaudit.analyzers import worked_example

@@ -83,7 +83,7 @@ def learned_for_good(
     NeurIPS 2022.
 
     Returns:
-        (n,) integers, indexed by sample_id.
+        (n,) Int64, indexed by sample_id; <NA> where no epoch saw the sample.
 
     Example:
         >>> from labelaudit.analyzers import worked_example

@@ -76,11 +76,12 @@ class MovingLoss(Accumulator):
 
     def start(self) -> None:
         """Make the array."""
-        self.average = np.zeros(self.n)
+        self.average = np.full(self.n, np.nan)  # no epoch saw it
 
     def update(self, block: Block) -> None:
         """Add an epoch's block."""
         before = self.average[block.rows]
+        before = np.where(np.isnan(before), 0, before)
         self.average[block.rows] = before + self.alpha * (block.frame.loss - before)
 
     def result(self) -> dict[str, Array]:
@@ -186,7 +187,7 @@ def ema_loss(
         skip_nan: leave out predictions whose scores are NaN.
 
     Returns:
-        (n,) numbers >= 0, indexed by sample_id.
+        (n,) numbers >= 0, indexed by sample_id; NaN where no epoch saw the sample.
 
     Raises:
         LabelAuditError: alpha is out of range.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from labelaudit.analyzers.accumulator import Accumulator, accumulate, epochs_of_runs, mean_of, sample_ids
+from labelaudit.analyzers.accumulator import Accumulator, accumulate, epochs_of_runs, known_epochs, mean_of, sample_ids
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.blocks import Block
 from labelaudit.history.history import History
@@ -88,7 +88,7 @@ def loss_curves(
 
     if windows < 1:
         raise LabelAuditError(f"windows={windows}; expected 1 or more")
-    wanted = None if epochs is None else set(epochs)
+    wanted = None if epochs is None else known_epochs(history, split, epochs)
     runs = [[e for e in of_run if wanted is None or e in wanted] for of_run in epochs_of_runs(history, split)]
     number = max(min(windows, max(map(len, runs))), 1)
     window_of = {(run, e): number * t // len(of_run) for run, of_run in enumerate(runs) for t, e in enumerate(of_run)}

@@ -62,6 +62,12 @@ class _Joinable:
             if isinstance(array, np.ndarray):
                 setattr(self, name, np.concatenate([array, *(vars(one)[name] for one in others)], axis=-1))
 
+    def keep(self, rows: Rows) -> None:
+        """Keep only some of the samples, numbered anew."""
+        for name, array in list(vars(self).items()):
+            if isinstance(array, np.ndarray):
+                setattr(self, name, array[..., rows])
+
     def forget(self, rows: Rows) -> None:
         """Begin anew with some of the samples."""
         for name, array in vars(self).items():

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelaudit.errors import LabelAuditError
+from labelaudit.options import check_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,8 @@ def slices(
     Args:
         samples: (n rows) a table with a boolean column is_label_issue, such as an audit's ``samples``.
         metadata: columns to slice by, indexed by sample_id; other samples' rows are left out. Numbers with more
-            than 20 distinct values are cut into quantiles.
+            than 20 distinct values are cut into quantiles; those that are infinite, and those so common that a
+            quantile would be theirs alone, have a slice of their own.
         bins: how many quantiles.
         min_samples: leave out smaller slices.
 
@@ -39,7 +41,8 @@ def slices(
         does not know a sample, the value is missing.
 
     Raises:
-        LabelAuditError: is_label_issue is not there, or the metadata knows none of the samples.
+        LabelAuditError: is_label_issue is not there, the metadata knows none of the samples or holds what cannot be
+            grouped by, or an option is out of range.
 
     Example:
         >>> import pandas as pd
@@ -55,7 +58,14 @@ def slices(
         raise LabelAuditError(
             f"samples has no column is_label_issue, only {', '.join(map(str, samples.columns))}; pass audit.samples"
         )
+    check_whole("bins", bins, least=1)
+    check_whole("min_samples", min_samples)
     facts = metadata.to_frame() if isinstance(metadata, pd.Series) else metadata
+    if not isinstance(facts, pd.DataFrame):
+        raise LabelAuditError(f"metadata is a {type(metadata).__name__}; expected a DataFrame or Series by sample id")
+    if not facts.columns.is_unique:
+        twice = facts.columns[facts.columns.duplicated()][0]
+        raise LabelAuditError(f"metadata has more than one column {twice!r}; give each a name of its own")
     known = samples.index.isin(facts.index)
     if not known.any():
         raise LabelAuditError(
@@ -80,12 +90,40 @@ def slices(
 
 
 def bins_of(values: pd.Series[Any], bins: int) -> pd.Series[Any]:
-    """Return the values to group by: numbers of many different values as their quantiles."""
+    """Return the values to group by, of n samples: numbers of many different values as their quantiles."""
     import pandas as pd
 
-    if values.dtype.kind in "fiu" and values.nunique() > FEW_VALUES:
-        return pd.qcut(values, bins, duplicates="drop")
-    return values
+    try:
+        few = values.nunique() <= FEW_VALUES
+    except TypeError as problem:  # unhashable
+        raise LabelAuditError(
+            f"metadata column {values.name!r} cannot be grouped by ({problem}); turn its values into text or numbers"
+        ) from None
+    if few or values.dtype.kind not in "fiu":
+        return values
+    numbers = values.to_numpy(np.float64, na_value=np.nan)
+    cut = _to_cut(numbers, bins)
+    if not cut.any():
+        return values
+    quantiles = pd.qcut(numbers[cut], bins, duplicates="drop")
+    alone = ~cut & ~np.isnan(numbers)
+    own, codes_of_own = np.unique(values.to_numpy()[alone], return_inverse=True)
+    codes = np.full(len(numbers), -1)
+    codes[alone], codes[cut] = codes_of_own, len(own) + quantiles.codes
+    slots = pd.Index([*own.tolist(), *quantiles.categories], dtype=object)
+    return pd.Series(pd.Categorical.from_codes(codes, slots), values.index)
+
+
+def _to_cut(numbers: Array, bins: int) -> npt.NDArray[np.bool_]:
+    """Return which numbers to cut into quantiles, (n,): finite ones, none of which would fill a quantile by itself."""
+    found = np.isfinite(numbers)
+    while found.any():
+        values, counts = np.unique(numbers[found], return_counts=True)
+        common = values[counts > counts.sum() / bins]
+        if not len(common):
+            break
+        found &= ~np.isin(numbers, common)
+    return found
 
 
 def wilson_interval(hits: Any, n: Any) -> tuple[Array, Array]:

@@ -107,7 +107,7 @@ def compare(before: Any, after: Any) -> Comparison:
 
     Args:
         before: an `Audit`, the folder of one, or a run (a history or its path), which is audited.
-        after: the same, of the same data set.
+        after: the same, of the same data set. Where only one of them has names of the classes, they hold for both.
 
     Raises:
         LabelAuditError: one of them cannot be read, or they have no sample id in common.
@@ -128,6 +128,8 @@ def compare(before: Any, after: Any) -> Comparison:
     tables = []
     for audit, when in ((first, "before"), (second, "after")):
         table = audit.samples[list(columns)].rename(columns={old: f"{new}_{when}" for old, new in columns.items()})
+        if audit.class_names is None:
+            table[f"given_{when}"] = _named(table[f"given_{when}"], first.class_names or second.class_names or [])
         tables.append(table.astype({f"given_{when}": object, f"flagged_{when}": "boolean"}))
     ids = first.samples.index.append(second.samples.index.difference(first.samples.index, sort=False))
     if len(ids) == len(first.samples) + len(second.samples):
@@ -135,6 +137,12 @@ def compare(before: Any, after: Any) -> Comparison:
     joined = pd.concat([table.reindex(ids) for table in tables], axis=1)
     order = [f"{name}_{when}" for name in ("given", "quality", "flagged") for when in ("before", "after")]
     return Comparison(_facts(first), _facts(second), joined[order].rename_axis("sample_id"))
+
+
+def _named(labels: pd.Series[Any], names: list[str]) -> pd.Series[Any]:
+    """Return class numbers as the names that the other audit gives them."""
+    of_number = dict(enumerate(names))
+    return labels.map(lambda label: of_number.get(label, label)).astype(object)
 
 
 def _facts(audit: Audit) -> dict[str, Any]:

@@ -59,6 +59,12 @@ class Doublings:
         for name in ("_total", "_runs", "_at"):
             setattr(self, name, np.concatenate([getattr(one, name) for one in (self, *others)], axis=-1))
 
+    def keep(self, rows: Array) -> None:
+        """Keep only some of the samples, numbered anew."""
+        self._open.keep(rows)
+        for name in ("_total", "_runs", "_at"):
+            setattr(self, name, getattr(self, name)[..., rows])
+
     def _close_all(self) -> None:
         for here in chunks(len(self._at), self._n_classes):
             before = self._at[here]

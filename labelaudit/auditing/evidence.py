@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from labelaudit.analyzers.accumulator import Accumulator
@@ -95,8 +96,8 @@ class Evidence(Accumulator):
 
     @classmethod
     def joined(cls, parts: list[Evidence]) -> Evidence:
-        """Return the evidence of several ranges of samples, in their order; at least one of them was seen."""
-        kind = next(type(part.whole) for part in parts if part.whole is not None)
+        """Return the evidence of several ranges of samples, in their order."""
+        kind = next((type(part.whole) for part in parts if part.whole is not None), AllClasses)
         for part in parts:
             if part.whole is None:
                 part._prepare(kind)
@@ -106,6 +107,17 @@ class Evidence(Accumulator):
         for name in ("whole", "early", "doublings"):
             getattr(found, name).extend([getattr(part, name) for part in parts])
         return found
+
+    def seen(self) -> Array:
+        """Return the rows of the samples that an epoch which counts predicted, ascending."""
+        return np.flatnonzero(self.whole.seen) if self.whole is not None else np.empty(0, np.intp)
+
+    def keep(self, rows: Array) -> None:
+        """Keep only some of the samples, numbered anew."""
+        self.n = len(rows)
+        for one in (self.whole, self.early, self.doublings):
+            assert one is not None
+            one.keep(rows)
 
     def averages(self) -> tuple[AllClasses | LikeliestClasses, AllClasses | LikeliestClasses]:
         """Return the log-time average over the whole training, and the average over the early epochs."""

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from labelaudit.analyzers import Consensus, Correctness, DataMap, ErrorNorm, Loss, Margin, Mistakenness, Votes
-from labelaudit.analyzers.accumulator import Accumulator, accumulate, tabulate
+from labelaudit.analyzers.accumulator import Accumulator, accumulate, known_epochs, tabulate
 from labelaudit.auditing.clues import Clues
 from labelaudit.auditing.evidence import EpochUse, Evidence
 from labelaudit.auditing.look_alikes import LookAlikes, look_alikes
 from labelaudit.auditing.reading import read_labels
 from labelaudit.auditing.result import Audit
+from labelaudit.auditing.statistics import chosen
 from labelaudit.auditing.summary import Summary
 from labelaudit.auditing.tables import DEFAULT_COLUMNS, KEPT_COLUMNS, matrix_table, samples_table
 from labelaudit.auditing.verdict import Verdict, judge
@@ -31,13 +31,10 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-DEFAULT: tuple[type[Accumulator], ...] = (Correctness, Margin, DataMap, Loss, Mistakenness)
-ON_REQUEST: tuple[type[Accumulator], ...] = (Votes, Consensus, ErrorNorm)
-
 
 def audit_labels(
     opened: History,
-    wanted: set[int] | None,
+    epochs: Sequence[int] | None,
     analyzers: Sequence[str],
     split: str | None,
     skip_nan: bool,
@@ -51,17 +48,11 @@ def audit_labels(
 ) -> Audit:
     """Audit a history of classification; arguments as of `audit`."""
     table = opened.table(split)
-    present = np.flatnonzero(np.bincount(table.labels))
-    if len(present) < 2:
-        name = opened.class_names[int(present[0])] if opened.class_names else int(present[0])
-        raise LabelAuditError(
-            f"{opened.path}: all {len(table):,} samples have one label, {name!r}; an audit compares classes and "
-            "needs samples of at least two"
-        )
-    kinds = _chosen(analyzers)
-    planned = plan(opened, split, wanted)
+    _refuse_one_class(opened, table.labels)
+    kinds = chosen(analyzers)
+    planned = plan(opened, split, None if epochs is None else set(known_epochs(opened, split, epochs)))
     uses = planned.uses
-    read = None if wanted is None else sorted({epoch for _, epoch in uses})
+    read = None if epochs is None else sorted({epoch for _, epoch in uses})
     order = list(dict.fromkeys((*DEFAULT_COLUMNS, *analyzers)))
     shown = order if parts is None else [name for name in order if name in KEPT_COLUMNS]
     on_cluster = None
@@ -83,9 +74,15 @@ def audit_labels(
         states, evidence = on_cluster.fetch(shown)
     assert isinstance(evidence, Evidence)
     statistics = tabulate(opened, _released(states), split=split, only=shown)
+    conventions = statistics.attrs["conventions"]
+    rows, ids = evidence.seen(), opened.ids(split)
+    if len(rows) < len(table):
+        _refuse_one_class(opened, table.labels[rows])
+        evidence.keep(rows)
+        table, statistics, ids = table.take(rows), statistics.iloc[rows], ids[rows]
     second = None
     if embeddings is not None:
-        second = look_alikes(embeddings, opened.ids(split), table.labels, opened.n_classes)
+        second = look_alikes(embeddings, ids, table.labels, opened.n_classes)
     averages, of_doublings = evidence.averages(), evidence.log_ratios()
     del evidence
     reading = read_labels(*averages, table.labels)
@@ -99,10 +96,9 @@ def audit_labels(
         second=second,
     )
     del reading, clues
-    conventions = statistics.attrs["conventions"]
-    samples = samples_table(opened, split, verdict, statistics, shown, second)
+    samples = samples_table(table, opened.class_names, verdict, statistics, shown, second)
     if parts is not None and on_cluster is not None:
-        on_cluster.write(parts.url, samples, order)
+        on_cluster.write(parts.url, samples, order, rows)
     return Audit(
         samples,
         matrix_table(opened, verdict.noise_matrix),
@@ -113,20 +109,25 @@ def audit_labels(
     )
 
 
+def _refuse_one_class(opened: History, labels: Array) -> None:
+    """Refuse labels, (m,), that are all of one class, or none."""
+    if not len(labels):
+        raise LabelAuditError(
+            f"{opened.path}: no sample has a prediction in the epochs read; read others with epochs= (--epochs 0:5)"
+        )
+    present = np.flatnonzero(np.bincount(labels))
+    if len(present) < 2:
+        name = opened.class_names[int(present[0])] if opened.class_names else int(present[0])
+        raise LabelAuditError(
+            f"{opened.path}: all {len(labels):,} samples have one label, {name!r}; an audit compares classes and "
+            "needs samples of at least two"
+        )
+
+
 def _released(states: list[Accumulator]) -> Iterator[Accumulator]:
     """Yield accumulators and let go of each, so that it is gone before the next one's results are made."""
     while states:
         yield states.pop(0)
-
-
-def _chosen(analyzers: Sequence[str] | None) -> list[type[Accumulator]]:
-    """Return the accumulators of the default table, and those that further statistics need."""
-    by_column = {column: kind for kind in (*DEFAULT, *ON_REQUEST) for column in kind.columns}
-    wanted = list(analyzers or ())
-    unknown = [name for name in wanted if name not in by_column]
-    if unknown:
-        raise LabelAuditError(f"no statistic is called {unknown[0]!r}; known: {', '.join(sorted(by_column))}")
-    return list(dict.fromkeys([*DEFAULT, *(by_column[name] for name in wanted)]))
 
 
 def _summary(
@@ -137,32 +138,38 @@ def _summary(
     uses: dict[tuple[int, int], EpochUse],
     second: LookAlikes | None,
 ) -> Summary:
-    table = history.table(split)
+    n, recorded = len(samples), len(history.table(split))
     flagged = samples.loc[verdict.flagged, ["given_label", "suggested_label"]]
     of_class = samples.groupby("given_label", observed=True)["is_label_issue"].agg(["sum", "count"])
     of_class["share"] = of_class["sum"] / of_class["count"]
     worst = of_class[of_class["sum"] > 0].sort_values(["share", "sum"], ascending=False, kind="stable").head(5)
     pairs = flagged.groupby(["given_label", "suggested_label"], observed=True).size()
     pairs = pairs.sort_values(ascending=False, kind="stable").head(5)
-    early = [epoch for (run, epoch), use in uses.items() if use.early and run < len(history.trained)]
+    of_trained = {(run, epoch): use for (run, epoch), use in uses.items() if run < len(history.trained)}
+    early = [epoch for (_, epoch), use in (of_trained or uses).items() if use.early]
     notes = list(verdict.notes)
     length = sum(run.manifest.n_samples.get(split or "train") or 0 for run in history.runs_read[:1])
-    if length > len(table):
-        notes.append(f"{length - len(table):,} of {length:,} samples were never seen and are not in the table.")
+    if length > recorded:
+        notes.append(f"{length - recorded:,} of {length:,} samples were never seen and are not in the table.")
+    if recorded > n:
+        notes.append(
+            f"{recorded - n:,} of {recorded:,} samples have no prediction in the epochs read and are not in the table."
+        )
+    notes += _strangers(history, split)
     partly = int((samples["n_epochs"] < samples["n_epochs"].max()).sum())
     if partly:
         notes.append(f"{partly:,} samples were seen in fewer epochs than others; theirs are averages over fewer.")
-    if second is not None and second.n_embedded < len(table):
-        lacking = len(table) - second.n_embedded
-        notes.append(f"{lacking:,} of {len(table):,} samples have no embedding and are judged by the history alone.")
+    if second is not None and second.n_embedded < n:
+        lacking = n - second.n_embedded
+        notes.append(f"{lacking:,} of {n:,} samples have no embedding and are judged by the history alone.")
     return Summary(
-        n_samples=len(table),
-        n_epochs=history.n_epochs,
+        n_samples=n,
+        n_epochs=len(of_trained or uses),
         n_classes=history.n_classes,
         n_runs=len(history.trained),
         n_flagged=int(verdict.flagged.sum()),
         estimated_errors=verdict.estimated_errors,
-        estimated_error_rate=verdict.estimated_errors / len(table),
+        estimated_error_rate=verdict.estimated_errors / n,
         interval=list(verdict.interval),
         window=[min(early), max(early)],
         worst_classes=[
@@ -175,6 +182,27 @@ def _summary(
         ],
         notes=notes,
     )
+
+
+def _strangers(history: History, split: str | None) -> list[str]:
+    """Return a note on runs that have no sample in common with any other run; folds of one data set may not."""
+    if len(history.trained) == 1 or history.held_out is not None:
+        return []
+    import pandas as pd
+
+    tables = [run.samples(split or history.splits[0]) for run in history.trained]
+    ids = [pd.Index(table.keys if table.ids is None else table.ids) for table in tables]
+    urls = [
+        run.url
+        for i, run in enumerate(history.trained)
+        if not any(ids[i].equals(other) or ids[i].isin(other).any() for j, other in enumerate(ids) if j != i)
+    ]
+    if not urls:
+        return []
+    return [
+        f"{', '.join(urls)}: no sample in common with another run. Runs that are audited together are of one data set; "
+        "of several data sets, audit each by itself."
+    ]
 
 
 def _plain(label: Any) -> Any:

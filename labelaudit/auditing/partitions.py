@@ -103,18 +103,21 @@ class ClusterPass:
         ]
         return states, Evidence.joined([part[1] for part in parts])
 
-    def write(self, url: str, samples: pd.DataFrame, order: Sequence[str]) -> list[str]:
+    def write(self, url: str, samples: pd.DataFrame, order: Sequence[str], rows: Array) -> list[str]:
         """Let the workers write one Parquet file per range, and return the files' names.
 
         Args:
             url: of the folder.
-            samples: (n, ...) table of what the client knows of every sample.
+            samples: (m, ...) table of what the client knows of the samples audited.
             order: the statistics' columns, in the order wanted; those that ``samples`` lacks are added.
+            rows: (m,) which samples of the history those are, ascending.
         """
-        tables = [samples.iloc[low:high] for low, high in self._ranges]
+        ends = [np.searchsorted(rows, of_range) for of_range in self._ranges]
+        tables = [samples.iloc[low:high] for low, high in ends]
+        within = [rows[low:high] - first for (low, high), (first, _) in zip(ends, self._ranges, strict=True)]
         names = [f"part-{number:05d}.parquet" for number in range(len(tables))]
         task = partial(_write_part, url, self._kinds, tuple(order))
-        return list(self._client.gather(self._map(task, self._found, tables, names)))
+        return list(self._client.gather(self._map(task, self._found, tables, within, names)))
 
     def _map(self, task: Any, *arguments: Any) -> Any:
         return self._client.map(task, *arguments, pure=False, key="labelaudit-" + uuid.uuid4().hex)
@@ -174,10 +177,12 @@ def _write_part(
     order: tuple[str, ...],
     found: tuple[list[dict[str, Array]], Evidence],
     samples: pd.DataFrame,
+    rows: Array,
     name: str,
 ) -> str:
-    """Write a range's rows: what the client knows of them, and the statistics that stayed here."""
-    states = [Columns(kind, columns) for kind, columns in zip(kinds, found[0], strict=True)]
+    """Write some rows of a range: what the client knows of them, and the statistics that stayed here."""
+    of_rows = [{column: values[rows] for column, values in columns.items()} for columns in found[0]]
+    states = [Columns(kind, columns) for kind, columns in zip(kinds, of_rows, strict=True)]
     statistics = frame_of(states, samples.index, only=set(order) - set(samples.columns))
     whole = samples.join(statistics)
     before = [column for column in samples.columns if column not in order]

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from labelaudit.auditing.of_labels import audit_labels
 from labelaudit.auditing.result import Audit
+from labelaudit.auditing.source import history_to_audit
 from labelaudit.errors import LabelAuditError
-from labelaudit.history import History, open_history
+from labelaudit.history import History
 from labelaudit.history.folder import Folder, open_folder
+from labelaudit.options import check_share, epoch_numbers
 
 if TYPE_CHECKING:
     from labelaudit.embedding import Embeddings
@@ -19,7 +21,7 @@ PathLike = str | os.PathLike[str]
 
 
 def audit(
-    history: History | PathLike | Sequence[PathLike],
+    history: History | PathLike | Sequence[PathLike] | None = None,
     *,
     expected_error_rate: float | None = None,
     threshold: float | None = None,
@@ -43,7 +45,8 @@ def audit(
         expected_error_rate: share of wrong labels, 0 to 1, if you know it: that many are flagged.
         threshold: flag every sample with label_quality below it, 0 to 1.
         analyzers: names of further statistics to put into ``samples``, such as "el2n" or "prediction_flips"; the
-            functions of `labelaudit.analyzers` have the same names.
+            functions of `labelaudit.analyzers` have the same names. All that are one number per sample, but for
+            centred_loss, loss_cluster and second_half_forgetting, which need more than one pass.
         split: which split to audit; default "train".
         epochs: numbers of the epochs to read; default all.
         skip_nan: leave out predictions that are NaN instead of refusing the history.
@@ -75,8 +78,8 @@ def audit(
         >>> int(found.samples["label_quality"].idxmin())
         4
     """
-    opened = history if isinstance(history, History) else open_history(history)
-    epochs = None if epochs is None else list(epochs)
+    opened = history_to_audit(history)
+    epochs = None if epochs is None else epoch_numbers(epochs)
     _check_options(expected_error_rate, threshold)
     if key is not None:
         opened.runs.check_free(key, overwrite=overwrite)
@@ -92,7 +95,7 @@ def audit(
     else:
         found = audit_labels(
             opened,
-            None if epochs is None else set(epochs),
+            epochs,
             analyzers or (),
             split,
             skip_nan,
@@ -111,8 +114,8 @@ def audit(
 
 def _check_options(expected_error_rate: float | None, threshold: float | None) -> None:
     for name, value in (("expected_error_rate", expected_error_rate), ("threshold", threshold)):
-        if value is not None and not 0 <= value <= 1:
-            raise LabelAuditError(f"{name}={value} is out of range; expected 0 to 1")
+        if value is not None:
+            check_share(name, value)
     if expected_error_rate is not None and threshold is not None:
         raise LabelAuditError("expected_error_rate and threshold both set the cut; pass one of them")
 
@@ -126,7 +129,9 @@ def _refuse_of_classification(history: History, **options: Any) -> None:
 def _new_folder(partitions: PathLike, client: Any) -> Folder:
     folder = open_folder(os.path.abspath(partitions) if "://" not in os.fspath(partitions) else partitions)
     if client is None:
-        raise LabelAuditError("partitions= is written by the workers of a Dask cluster; pass client= with it")
+        raise LabelAuditError(
+            "partitions= is written by the workers of a Dask cluster; pass client= (--dask ADDRESS) with it"
+        )
     if folder.names():
         raise LabelAuditError(f"{folder.url} already holds files ({folder.names()[0]}); name a new folder")
     return folder

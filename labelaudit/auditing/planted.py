@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.rows import integer_labels, one_of
+from labelaudit.options import check_share, check_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,12 +63,17 @@ def plant_mistakes(
         (2, True)
     """
     one_of("kind", kind, ("symmetric", "pair", "confusion"))
-    true = integer_labels(np.atleast_1d(np.asarray(labels)))
-    if not 0 <= fraction <= 1:
-        raise LabelAuditError(f"fraction={fraction} is out of range; expected a share of the labels, 0 to 1")
+    true = _class_numbers(labels)
+    check_share("fraction", fraction)
+    check_whole("seed", seed)
     if len(true) and true.min() < 0:
         raise LabelAuditError(f"label {true.min()} is out of range; classes count from 0")
-    classes = int(true.max(initial=0)) + 1 if n_classes is None else n_classes
+    classes = int(true.max(initial=0)) + 1
+    if n_classes is not None:
+        check_whole("n_classes", n_classes, least=2)
+        if n_classes < classes:
+            raise LabelAuditError(f"n_classes={n_classes}, but a label is {true.max()}; classes count from 0")
+        classes = n_classes
     if classes < 2:
         raise LabelAuditError("all labels are one class: there is no other class to plant; pass n_classes=")
     rng = np.random.default_rng(seed)
@@ -80,6 +86,22 @@ def plant_mistakes(
     return PlantedLabels(wrong, {int(i): int(true[i]) for i in chosen})
 
 
+def _class_numbers(labels: Any) -> Array:
+    """Return (n,) class numbers."""
+    try:
+        found = np.atleast_1d(np.asarray(labels))
+    except ValueError:
+        raise LabelAuditError("labels are rows of different lengths; expected one class number per sample") from None
+    if found.ndim != 1:
+        raise LabelAuditError(f"labels have shape {found.shape}; expected one class number per sample, (n,)")
+    if len(found) and isinstance(found[0], str):
+        raise LabelAuditError(
+            f"labels are names such as {str(found[0])!r}; expected class numbers: "
+            "names, numbers = numpy.unique(labels, return_inverse=True)"
+        )
+    return integer_labels(found)
+
+
 def _weights(kind: str, classes: int, confusion: Any, rng: np.random.Generator) -> Array:
     if kind == "pair":
         return np.roll(np.eye(classes), 1, axis=1)
@@ -90,11 +112,15 @@ def _weights(kind: str, classes: int, confusion: Any, rng: np.random.Generator) 
         weights = (1 - np.eye(classes)) / max(classes - 2, 1)
         weights[cycle, np.roll(cycle, 1)] = 3.0
         return weights
-    weights = np.array(confusion, dtype=np.float64)
-    if weights.shape != (classes, classes) or (weights < 0).any():
-        raise LabelAuditError(
-            f"confusion has shape {weights.shape}; expected ({classes}, {classes}) weights of 0 or more"
-        )
+    try:
+        weights = np.array(confusion, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise LabelAuditError(f"confusion is no matrix of numbers; expected ({classes}, {classes}) weights") from None
+    if weights.shape != (classes, classes):
+        raise LabelAuditError(f"confusion has shape {weights.shape}; expected ({classes}, {classes}) weights")
+    odd = weights[~(np.isfinite(weights) & (weights >= 0))]
+    if len(odd):
+        raise LabelAuditError(f"confusion holds {odd[0]:g}; expected weights of 0 or more")
     np.fill_diagonal(weights, 0)
     if (weights.sum(axis=1) == 0).any():
         raise LabelAuditError(f"row {int((weights.sum(axis=1) == 0).argmax())} of confusion has no other class")

@@ -136,21 +136,11 @@ class Audit(Shown, Exports):
         return [(place, objects), (f"{stem}.missing{ending}", missing)]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the audit into a folder (made if absent), for `load_audit`; an older audit there is replaced."""
-        folder = open_folder(path)
-        others = [name for name in folder.names() if name not in _FILES]
-        if others and "audit.json" not in folder.names():
-            raise LabelAuditError(
-                f"{folder.url} holds other files ({others[0]}) and no audit; name an empty or a new folder"
-            )
-        folder.write("samples.parquet", _parquet(self.samples))
-        folder.write("noise_matrix.parquet", _parquet(self.noise_matrix))
-        for name in OF_DETECTIONS:
-            table = getattr(self, name)
-            if table is not None:
-                folder.write(f"{name}.parquet", _parquet(table))
-            elif f"{name}.parquet" in folder.names():
-                folder.remove(f"{name}.parquet")
+        """Write the audit into a folder (made if absent), for `load_audit`; an older audit there is replaced.
+
+        ``audit.json`` is removed first and written last: what is interrupted is no audit, never half of two.
+        """
+        folder = folder_to_save_in(path)
         facts = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -158,11 +148,30 @@ class Audit(Shown, Exports):
             "summary": dict(self.summary),
             "info": self.info,
         }
-        folder.write("audit.json", json.dumps(facts, indent=1).encode())
+        written = json.dumps(facts, indent=1).encode()
+        folder.remove("audit.json")
+        for name in ("samples", "noise_matrix", *OF_DETECTIONS):
+            table = getattr(self, name)
+            if table is not None:
+                folder.write(f"{name}.parquet", _parquet(table))
+            else:
+                folder.remove(f"{name}.parquet")
+        folder.write("audit.json", written)
 
 
 OF_DETECTIONS = ("objects", "missing")
 _FILES = ("audit.json", "samples.parquet", "noise_matrix.parquet", "objects.parquet", "missing.parquet")
+
+
+def folder_to_save_in(path: str | os.PathLike[str]) -> Folder:
+    """Return the folder to save an audit in; refuse one that holds other files."""
+    folder = open_folder(path)
+    others = [name for name in folder.names() if name not in _FILES]
+    if others and "audit.json" not in folder.names():
+        raise LabelAuditError(
+            f"{folder.url} holds other files ({others[0]}) and no audit; name an empty or a new folder"
+        )
+    return folder
 
 
 def load_audit(path: str | os.PathLike[str]) -> Audit:

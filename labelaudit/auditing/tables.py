@@ -12,6 +12,7 @@ from labelaudit.auditing.look_alikes import LookAlikes
 from labelaudit.auditing.reason import READ_BY_REASONS, reasons, said_by_look_alikes
 from labelaudit.auditing.verdict import Verdict
 from labelaudit.history import History
+from labelaudit.history.samples import Samples
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,8 +40,8 @@ KEPT_COLUMNS = (*READ_BY_REASONS, "variability", "region")  # what a report draw
 
 
 def samples_table(
-    history: History,
-    split: str | None,
+    table: Samples,
+    names: list[str] | None,
     verdict: Verdict,
     statistics: pd.DataFrame,
     columns: Sequence[str],
@@ -49,8 +50,8 @@ def samples_table(
     """Return `Audit.samples`.
 
     Args:
-        history: the history.
-        split: which split.
+        table: the samples judged.
+        names: of the classes.
         verdict: what was judged.
         statistics: at least the columns and READ_BY_REASONS.
         columns: names of the statistics that it shows.
@@ -58,8 +59,6 @@ def samples_table(
     """
     import pandas as pd
 
-    table = history.table(split)
-    names = history.class_names
     given = _label_column(table.labels, names)
     suggested = _label_column(verdict.suggested, names)
     found: dict[str, Any] = {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
+
+from labelaudit.commands.answer import as_json
+from labelaudit.commands.places import check_file
 
 
 def add_compare(commands: Any) -> None:
@@ -22,11 +24,12 @@ def _compare(arguments: argparse.Namespace) -> int:
     from labelaudit.auditing.comparison import compare
     from labelaudit.history.folder import write_file
 
+    check_file("--csv", arguments.csv)
     found = compare(arguments.before, arguments.after)
     if arguments.csv:
         write_file(arguments.csv, found.samples.to_csv(lineterminator="\n").encode())
     if arguments.json:
-        print(json.dumps({**found.to_dict(), "csv": arguments.csv}))
+        print(as_json({**found.to_dict(), "csv": arguments.csv}))
         return 0
     print(found)
     kinds = {"No longer flagged": found.no_longer_flagged, "Newly flagged": found.newly_flagged}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from typing import Any
 
+from labelaudit.commands.answer import as_json
 from labelaudit.errors import LabelAuditError
 
 INIT = "labelaudit-fit.yaml"
@@ -58,7 +58,7 @@ def _fit(arguments: argparse.Namespace) -> int:
 
     given = {key.name: getattr(arguments, key.name) for key in KEYS if getattr(arguments, key.name) is not None}
     if arguments.init is not None:
-        return _init(arguments.init, FitConfig(**given), as_json=arguments.json)
+        return _init(arguments.init, FitConfig(**given), json=arguments.json)
     config = read_config(arguments.config, **given)
     if arguments.config is None and "data_path" not in given:
         raise LabelAuditError(
@@ -68,16 +68,16 @@ def _fit(arguments: argparse.Namespace) -> int:
     from labelaudit.fitting.fitting import fit
 
     found = fit(config, overwrite=arguments.overwrite, progress=not (arguments.quiet or arguments.json))
-    print(json.dumps({**found.to_dict(), "summary": dict(found.audit.summary)}) if arguments.json else found)
+    print(as_json({**found.to_dict(), "summary": dict(found.audit.summary)}) if arguments.json else found)
     return 0
 
 
-def _init(place: str, config: Any, *, as_json: bool) -> int:
+def _init(place: str, config: Any, *, json: bool) -> int:
     try:
         with open(place, "x", encoding="utf-8") as file:
             file.write(config.to_yaml())
     except FileExistsError:
         raise LabelAuditError(f"{place} exists and is never overwritten; name another file") from None
     said = f"Written: {place}. Edit it, then type: labelaudit fit {place}"
-    print(json.dumps({"config": place}) if as_json else said)
+    print(as_json({"config": place}) if json else said)
     return 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING, Any
+
+from labelaudit.commands.answer import as_json
 
 if TYPE_CHECKING:
     from labelaudit.named_runs import NamedRuns
@@ -44,7 +45,7 @@ def _list(arguments: argparse.Namespace) -> int:
     runs = _runs(arguments)
     infos = [runs.info(key) for key in runs.list()]
     if arguments.json:
-        print(json.dumps({"runs": [info.to_dict() for info in infos]}))
+        print(as_json({"runs": [info.to_dict() for info in infos]}))
         return 0
     if not infos:
         print(f"{arguments.history} keeps no results yet. Type: labelaudit audit {arguments.history} --key NAME")
@@ -57,18 +58,18 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _info(arguments: argparse.Namespace) -> int:
     info = _runs(arguments).info(arguments.key)
-    print(json.dumps(info.to_dict()) if arguments.json else info)
+    print(as_json(info.to_dict()) if arguments.json else info)
     return 2 if info.problems else 0
 
 
 def _rename(arguments: argparse.Namespace) -> int:
     _runs(arguments).rename(arguments.old, arguments.new)
     facts = {"old": arguments.old, "new": arguments.new}
-    print(json.dumps(facts) if arguments.json else f"{arguments.old} is now {arguments.new}")
+    print(as_json(facts) if arguments.json else f"{arguments.old} is now {arguments.new}")
     return 0
 
 
 def _delete(arguments: argparse.Namespace) -> int:
     _runs(arguments).delete(arguments.key)
-    print(json.dumps({"deleted": arguments.key}) if arguments.json else f"Deleted {arguments.key}")
+    print(as_json({"deleted": arguments.key}) if arguments.json else f"Deleted {arguments.key}")
     return 0

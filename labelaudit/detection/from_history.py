@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from labelaudit.analyzers.accumulator import known_epochs
 from labelaudit.auditing.result import Audit
 from labelaudit.detection.auditing import audit_epochs
 from labelaudit.detection.boxes import Detections
@@ -38,9 +39,7 @@ def audit_history(
 
     table, sizes = history.table(split), history.image_sizes(split)
     names = history.class_names or history.category_ids
-    chosen = None if epochs is None else set(epochs)
-    if chosen is not None and not chosen & set(history.epochs):
-        raise LabelAuditError(f"none of these epochs is in {history.path}: {sorted(chosen)[:5]}")
+    chosen = None if epochs is None else known_epochs(history, split, epochs)
     info = {
         "history": [run.url for run in history.runs_read],
         "split": split or history.splits[0],

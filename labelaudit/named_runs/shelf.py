@@ -45,7 +45,7 @@ class Shelf:
         if not overwrite and key in self.keys():
             raise LabelAuditError(
                 f"{self._name} has a run {key!r} already ({self.kind(key) or 'damaged'}). Name another key, or pass "
-                "overwrite=True"
+                "overwrite=True (--overwrite)"
             )
 
     def record(self, key: str) -> Record:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from labelaudit.history import History
+from labelaudit.report.source import rows_of
+
+if TYPE_CHECKING:
+    from labelaudit.auditing.result import Audit
 
 Array = npt.NDArray[Any]
 MAX_POINTS = 60  # of a curve in a report; longer runs are averaged over neighbouring epochs
@@ -31,6 +35,14 @@ class Curves:
     suggested: Array
     flagged_mean: Array
     clean_mean: Array
+
+
+def curves_of_audit(audit: Audit, history: History, positions: Array) -> Curves:
+    """Collect the curves of some rows of an audit's table, (m,), from its history."""
+    split, rows = audit.info.get("split"), rows_of(audit, history)
+    flagged = np.zeros(len(history.table(split)), bool)
+    flagged[rows] = audit.samples["is_label_issue"].to_numpy(bool)
+    return curves_of(history, rows[positions], audit.codes("suggested_label")[positions], flagged, split=split)
 
 
 def curves_of(

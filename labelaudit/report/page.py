@@ -12,7 +12,7 @@ from labelaudit.errors import LabelAuditError
 from labelaudit.history.folder import write_file
 from labelaudit.report import charts
 from labelaudit.report.answer import answer_of
-from labelaudit.report.curves import Curves, curves_of
+from labelaudit.report.curves import Curves, curves_of_audit
 from labelaudit.report.cuts import cut_table
 from labelaudit.report.embedding_map import chosen_visualization, embedding_map
 from labelaudit.report.media import Media
@@ -100,12 +100,8 @@ def make_report(
         raise LabelAuditError(f"thumbnail_size={thumbnail_size} is out of range; expected 8 to 1024 pixels")
     media = Media(audit.samples.index.to_numpy(), images, texts, rows)
     positions = worst_first(audit, max_cards)
-    flagged = audit.samples["is_label_issue"].to_numpy(bool)
     found = history_of(audit, history)
-    curves = None
-    if found is not None:
-        suggested = audit.codes("suggested_label")[positions]
-        curves = curves_of(found, positions, suggested, flagged, split=audit.info.get("split"))
+    curves = None if found is None else curves_of_audit(audit, found, positions)
     thumbnails = make_thumbnails(media, positions, side=thumbnail_size, max_bytes=max_image_bytes)
     picture, note = chosen_visualization(audit, visualization, found)
     data = _data(audit, positions, media, thumbnails, curves)

@@ -9,7 +9,7 @@ import numpy as np
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.rows import one_of
 from labelaudit.report import charts
-from labelaudit.report.curves import curves_of
+from labelaudit.report.curves import curves_of_audit
 from labelaudit.report.records import is_missing
 from labelaudit.report.source import history_of
 
@@ -86,8 +86,7 @@ def history(audit: Audit, sample_id: Any, *, named: Any, ax: Axes | None) -> Axe
     found = history_of(audit, named)
     if found is None:
         raise LabelAuditError("the history of this audit is not at hand; pass history= (a history or its path)")
-    flagged = audit.samples["is_label_issue"].to_numpy(bool)
-    curves = curves_of(found, at, audit.codes("suggested_label")[at], flagged, split=audit.info.get("split"))
+    curves = curves_of_audit(audit, found, at)
     row, axes = audit.samples.iloc[int(at[0])], new_axes(ax)
     axes.plot(curves.epochs, curves.given[0], color=GIVEN, label=f"given: {row['given_label']}".replace("$", r"\$"))
     if not is_missing(row["suggested_label"]):

@@ -6,12 +6,15 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import History, open_history
 
 if TYPE_CHECKING:
     from labelaudit.auditing.result import Audit
+
+Array = npt.NDArray[Any]
 
 
 def history_of(audit: Audit, named: Any = None) -> History | None:
@@ -44,13 +47,23 @@ def history_of(audit: Audit, named: Any = None) -> History | None:
         return None
 
 
+def rows_of(audit: Audit, history: History) -> Array:
+    """Return the row of each sample of an audit in its history's table, (n,), -1 where it is not there.
+
+    The table has more samples where the epochs that were read did not see all of them.
+    """
+    ids, audited = history.ids(audit.info["split"]), audit.samples.index
+    if len(ids) == len(audited):
+        same = [str(one) for one in ids] == [str(one) for one in audited]
+        return np.arange(len(ids)) if same else np.full(len(ids), -1)
+    import pandas as pd
+
+    return pd.Index(ids).get_indexer(audited)
+
+
 def _fits(audit: Audit, history: History) -> bool:
     split = audit.info.get("split")
     if split not in history.splits:
         return False
-    table = history.table(split)
-    return (
-        len(table) == len(audit.samples)
-        and np.array_equal(table.labels, audit.codes("given_label"))
-        and [str(one) for one in history.ids(split)] == [str(one) for one in audit.samples.index]
-    )
+    rows = rows_of(audit, history)
+    return bool((rows >= 0).all()) and np.array_equal(history.table(split).labels[rows], audit.codes("given_label"))

@@ -14,7 +14,7 @@ from labelaudit.auditing.result import Audit
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import History
 from labelaudit.history.rows import one_of
-from labelaudit.report.curves import curves_of
+from labelaudit.report.curves import curves_of_audit
 from labelaudit.report.media import Media
 from labelaudit.report.records import is_missing, sample_records, worst_first
 from labelaudit.report.thumbnails import thumbnail, value_range
@@ -203,12 +203,7 @@ class ReviewSession:
 
     def _chunk(self, start: int) -> list[dict[str, Any]]:
         positions = self._order[start : start + CHUNK]
-        curves = None
-        if self._history is not None:
-            audit = self._audit
-            flagged = audit.samples["is_label_issue"].to_numpy(bool)
-            suggested = audit.codes("suggested_label")[positions]
-            curves = curves_of(self._history, positions, suggested, flagged, split=audit.info.get("split"))
+        curves = None if self._history is None else curves_of_audit(self._audit, self._history, positions)
         return sample_records(self._audit, positions, media=self._media, curves=curves)
 
     def _words(self) -> dict[Any, list[Decision]]:

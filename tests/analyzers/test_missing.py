@@ -10,7 +10,7 @@ from labelaudit import LabelAuditError, Recorder, analyzers, history_from_arrays
 from labelaudit.analyzers import accumulate, tabulate, worked_example
 
 KINDS = [analyzers.Consensus, analyzers.Correctness, analyzers.DataMap, analyzers.ErrorNorm, analyzers.Loss]
-KINDS += [analyzers.Margin, analyzers.Mistakenness, analyzers.Votes]
+KINDS += [analyzers.Margin, analyzers.Mistakenness, analyzers.MovingLoss, analyzers.SecondSplit, analyzers.Votes]
 
 
 def table_of(history, **options):
@@ -34,6 +34,19 @@ def test_epochs_that_were_not_recorded_are_refused(epochs, message):
         analyzers.aum(worked_example(), epochs=epochs)
 
 
+@pytest.mark.parametrize("epochs", [0, "0:3", [0.5]])
+@pytest.mark.parametrize("function", [analyzers.aum, analyzers.centred_loss, analyzers.loss_cluster])
+def test_epochs_that_are_no_numbers_are_refused(function, epochs):
+    with pytest.raises(LabelAuditError, match="is no list of epochs; expected numbers such as"):
+        function(worked_example(), epochs=epochs)
+
+
+@pytest.mark.parametrize("function", [analyzers.aum, analyzers.second_half_forgetting, analyzers.noise_matrix])
+def test_a_path_is_no_history(function):
+    with pytest.raises(LabelAuditError, match=r"a str is no history; pass labelaudit.open_history\('runs/a'\)"):
+        function("runs/a")
+
+
 def partly_nan(folder):
     with Recorder(folder, n_samples=3, nan="keep", scores_are="logits") as recorder:
         for t in range(3):
@@ -47,7 +60,7 @@ def partly_nan(folder):
 
 def test_nan_is_refused_with_a_way_out(tmp_path):
     history = partly_nan(tmp_path)
-    with pytest.raises(LabelAuditError, match=r"epoch 1 holds NaN scores \(first: sample 1\).*skip_nan=True"):
+    with pytest.raises(LabelAuditError, match=r"epoch 1 holds NaN or infinite .*\(first: sample 1\).*skip_nan=True"):
         analyzers.aum(history)
     assert analyzers.aum(history, skip_nan=True).tolist() == pytest.approx([2, -1, 1], abs=1e-3)
     assert table_of(history, skip_nan=True)["n_epochs"].tolist() == [3, 2, 3]
@@ -66,7 +79,7 @@ def test_samples_that_the_epochs_read_did_not_see_are_missing(n_classes, keep, t
     counts = ["wrong_events", "forgetting_events", "learning_events", "prediction_flips", "n_epochs"]
     assert (table.loc[1, [*counts, "presentations_to_learn"]] == 0).all()
     assert not table.loc[1, "never_learned"]
-    rest = table.columns.drop([*counts, "presentations_to_learn", "learned_for_good", "never_learned"])
+    rest = table.columns.drop([*counts, "presentations_to_learn", "never_learned"])
     assert table.loc[1, rest].isna().all()
     learned = ["first_learned_epoch", "mean_correct_epoch", "last_forgotten_epoch", "last_forgotten_as"]
     assert table.loc[[0, 2], rest.drop(["variability_upper", *learned])].notna().all(axis=None)

@@ -59,6 +59,20 @@ def test_numbers_are_cut_into_quantiles():
     assert found.loc[0, "value"].right == 99
 
 
+def test_a_common_number_is_a_slice_of_its_own():
+    samples = pd.DataFrame({"is_label_issue": np.arange(303) >= 270})
+    dose = pd.Series([0.0] * 270 + list(range(1, 31)) + [np.inf, np.inf, np.nan], name="dose")
+    for numbers in (dose, dose.where(np.isfinite(dose)).astype("Int64")):
+        found = slices(samples, numbers)
+        by_value = found.set_index(found["value"].astype(str))
+        assert by_value["n_samples"].sum() == 303
+        assert found.loc[found["value"] == 0, "n_samples"].tolist() == [270]
+        assert found.loc[found["value"] == 0, "share"].tolist() == [0]
+        in_quantiles = [hasattr(value, "left") for value in found["value"]]
+        assert found.loc[in_quantiles, "n_samples"].tolist() == [6] * 5
+    assert slices(samples, dose).set_index("value").loc[np.inf, "n_samples"] == 2
+
+
 def test_few_numbers_stay_what_they_are():
     found = slices(SAMPLES, pd.Series([0, 1] * 5, index=IDS, name="camera"))
     assert sorted(found["value"]) == [0, 1]
@@ -70,11 +84,20 @@ def test_few_numbers_stay_what_they_are():
         (pd.DataFrame({"score": [1]}), SOURCE, "no column is_label_issue, only score; pass audit.samples"),
         (SAMPLES, SOURCE.reset_index(drop=True), r"begins with \[0\], sample ids with \['image-0'\]"),
         (SAMPLES, pd.concat([SOURCE, SOURCE[:1]]), "names sample 'image-0' more than once"),
+        (SAMPLES, pd.concat([SOURCE, SOURCE], axis=1), "more than one column 'source'"),
+        (SAMPLES, SOURCE.map(lambda value: [value]), "column 'source' cannot be grouped by .*'list'"),
+        (SAMPLES, SOURCE.tolist(), "metadata is a list; expected a DataFrame or Series"),
     ],
 )
 def test_what_does_not_fit_is_refused(samples, metadata, message):
     with pytest.raises(LabelAuditError, match=message):
         slices(samples, metadata)
+
+
+@pytest.mark.parametrize(("option", "value"), [("bins", 0), ("bins", 2.5), ("min_samples", "3")])
+def test_options_are_checked(option, value):
+    with pytest.raises(LabelAuditError, match=f"{option}={value!r} is out of range"):
+        slices(SAMPLES, SOURCE, **{option: value})
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 0), (0, 10), (10, 10), (3, 7), (500, 100_000)])

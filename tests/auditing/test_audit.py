@@ -10,6 +10,8 @@ import pytest
 
 import labelaudit
 from labelaudit import LabelAuditError, history_from_arrays, plant_mistakes
+from labelaudit.auditing.statistics import OF_THEIR_OWN
+from labelaudit.history import folder
 
 N, K, EPOCHS = 400, 4, 8
 NAMES = ["ant", "bee", "cat", "dog"]
@@ -114,6 +116,28 @@ def test_save_and_load(history: labelaudit.History, tmp_path: Path) -> None:
     audit.save(tmp_path / "audit")
 
 
+def test_saving_that_fails_leaves_no_half_of_two_audits(
+    history: labelaudit.History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = labelaudit.audit(history)
+    audit.save(tmp_path)
+    writes = folder._LocalFolder.write
+
+    def fails(self: folder.Folder, name: str, data: bytes) -> None:
+        if name == "audit.json":
+            raise OSError(28, "No space left on device")
+        writes(self, name, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folder._LocalFolder, "write", fails)
+        with pytest.raises(OSError, match="No space left"):
+            labelaudit.audit(history, threshold=0.9).save(tmp_path)
+    with pytest.raises(LabelAuditError, match="holds no audit"):
+        labelaudit.load_audit(tmp_path)
+    audit.save(tmp_path)
+    pd.testing.assert_frame_equal(labelaudit.load_audit(tmp_path).samples, audit.samples)
+
+
 def test_saving_into_a_folder_with_other_files_is_refused(history: labelaudit.History, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(LabelAuditError, match=r"holds other files \(thesis.tex\)"):
@@ -171,15 +195,33 @@ def test_several_runs(history: labelaudit.History) -> None:
     ("options", "message"),
     [
         ({"expected_error_rate": 5}, "expected_error_rate=5 is out of range"),
+        ({"expected_error_rate": "0.1"}, "expected_error_rate='0.1' is out of range; expected a number, 0 to 1"),
         ({"threshold": -1}, "threshold=-1 is out of range"),
         ({"threshold": 0.5, "expected_error_rate": 0.1}, "pass one of them"),
         ({"analyzers": ["aumm"]}, "no statistic is called 'aumm'"),
         ({"split": "test"}, "no split 'test'; recorded: train"),
+        ({"epochs": [0, 99]}, "epoch 99 is not in .*; recorded: 8 epochs from 0 to 7"),
+        ({"epochs": 0}, "epochs=0 is no list of epochs"),
+        ({"analyzers": "el2n"}, r"analyzers='el2n' is one name; expected a list of names: \['el2n'\]"),
+        ({"analyzers": ["centred_loss"]}, r"audit.samples\['centred_loss'\] = labelaudit.analyzers.centred_loss"),
     ],
 )
 def test_bad_options_are_refused(history: labelaudit.History, options: dict, message: str) -> None:
     with pytest.raises(LabelAuditError, match=message):
         labelaudit.audit(history, **options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((scores(),), {}, "a ndarray is no history; expected a History, .*labelaudit.history_from_arrays"),
+        ((), {"labels": GIVEN, "pred_probs": scores()}, "there is no history to audit; .*history_from_arrays"),
+        (([scores()],), {}, "a list is no history"),
+    ],
+)
+def test_what_is_no_history_is_refused(arguments: tuple, options: dict, message: str) -> None:
+    with pytest.raises(LabelAuditError, match=message):
+        labelaudit.audit(*arguments, **options)
 
 
 def test_one_class_is_refused() -> None:
@@ -194,9 +236,98 @@ def test_nan_is_refused_or_left_out(tmp_path: Path) -> None:
         for epoch in broken:
             recorder.record(np.arange(N), epoch, GIVEN)
             recorder.end_epoch()
-    with pytest.raises(LabelAuditError, match=r"epoch 3 holds NaN scores \(first: sample 7\).*--skip-nan"):
+    with pytest.raises(LabelAuditError, match=r"epoch 3 holds NaN or infinite scores \(first: sample 7\).*--skip-nan"):
         labelaudit.audit(tmp_path)
     audit = labelaudit.audit(tmp_path, skip_nan=True)
     assert audit.samples["n_epochs"].tolist() == [EPOCHS - (i == 7) for i in range(N)]
     assert any("1 samples were seen in fewer epochs" in note for note in audit.summary["notes"])
     assert labelaudit.audit(tmp_path, epochs=range(3)).summary["window"][1] <= 2
+
+
+def record(path: Path, seen: list[range], first: int = 0) -> Path:
+    """Record epochs that saw only some of the samples."""
+    with labelaudit.Recorder(path, n_samples=first + N, planted={first + i: y for i, y in PLANTED.items()}) as r:
+        for epoch, rows in zip(scores(), seen, strict=False):
+            r.record(np.asarray(rows) + first, epoch[rows], GIVEN[rows])
+            r.end_epoch()
+    return path
+
+
+def test_samples_that_no_epoch_read_saw_are_left_out(tmp_path: Path) -> None:
+    path = record(tmp_path / "run", [range(4, N), range(4, N), range(N)])
+    alone = labelaudit.audit(history_from_arrays(scores()[:2, 4:], GIVEN[4:], sample_ids=range(4, N)))
+    audit = labelaudit.audit(path, epochs=range(2), analyzers=["prediction_flips"])
+    assert audit.samples.index.tolist() == list(range(4, N))
+    assert audit.summary["n_samples"] == N - 4
+    assert audit.summary["notes"] == [
+        "4 of 400 samples have no prediction in the epochs read and are not in the table."
+    ]
+    assert audit.samples["is_label_issue"].tolist() == alone.samples["is_label_issue"].tolist()
+    np.testing.assert_allclose(audit.samples["aum"], alone.samples["aum"], atol=0.01)
+    assert audit.measured is not None
+    vectors = labelaudit.Embeddings.from_arrays(np.eye(K)[TRUE] + 0.1 * scores()[0])
+    assert labelaudit.audit(path, epochs=[0], embeddings=vectors).samples["neighbor_agreement"].notna().all()
+
+
+@pytest.mark.parametrize(("rows", "message"), [([], "no sample has a prediction"), ([0, 4, 8], "3 samples have one")])
+def test_too_little_left_in_the_epochs_read_is_refused(tmp_path: Path, rows: list[int], message: str) -> None:
+    broken = np.full((N, K), np.nan)
+    broken[rows] = scores()[0][rows]
+    with labelaudit.Recorder(tmp_path, nan="keep") as recorder:
+        for of_epoch in (broken, scores()[1]):
+            recorder.record(np.arange(N), of_epoch, TRUE)
+            recorder.end_epoch()
+    with pytest.raises(LabelAuditError, match=message):
+        labelaudit.audit(tmp_path, epochs=[0], skip_nan=True)
+
+
+def test_curves_of_an_audit_that_left_samples_out(tmp_path: Path) -> None:
+    path = record(tmp_path / "run", [range(4, N), range(4, N), range(N)])
+    audit = labelaudit.audit(path, epochs=range(2))
+    sample = audit.issues.index[0]
+    (line, *_) = audit.plot_history(sample).get_lines()
+    assert line.get_ydata()[:2] == pytest.approx(audit.history.to_pandas().query("sample_id == @sample")["p_given"][:2])
+    audit.save(tmp_path / "audit")
+    report = labelaudit.load_audit(tmp_path / "audit").to_html(tmp_path / "report.html")
+    assert not any("history was not at hand" in note for note in report.notes)
+
+
+def test_the_summary_counts_the_epochs_of_the_split(tmp_path: Path) -> None:
+    with labelaudit.Recorder(tmp_path) as recorder:
+        for epoch, of_epoch in enumerate(scores()):
+            recorder.record(np.arange(N), of_epoch, GIVEN)
+            if epoch % 3 == 2:
+                recorder.record(np.arange(N), of_epoch, GIVEN, split="val")
+                recorder.end_epoch(epoch, split="val")
+            recorder.end_epoch(epoch)
+    assert labelaudit.audit(tmp_path).summary["n_epochs"] == EPOCHS
+    assert labelaudit.audit(tmp_path, split="val").summary["n_epochs"] == 2
+
+
+def test_the_summary_counts_the_epochs_that_were_read(history: labelaudit.History) -> None:
+    assert labelaudit.audit(history, epochs=range(3)).summary["n_epochs"] == 3
+    assert str(labelaudit.audit(history, epochs=[2])).startswith("400 samples, 4 classes, 1 epochs")
+
+
+@pytest.mark.parametrize("name", ["ema_loss", "mann_kendall", "confidence_slope", "forgotten_for_good"])
+def test_statistics_on_request(history: labelaudit.History, name: str) -> None:
+    found = labelaudit.audit(history, analyzers=[name]).samples[name]
+    pd.testing.assert_series_equal(found, getattr(labelaudit.analyzers, name)(history), check_exact=True)
+
+
+def test_every_statistic_of_samples_can_be_had(history: labelaudit.History) -> None:
+    functions = {name: getattr(labelaudit.analyzers, name) for name in labelaudit.analyzers.__all__}
+    of_samples = [name for name, one in functions.items() if one.__annotations__.get("return") == "pd.Series[Any]"]
+    assert set(OF_THEIR_OWN) < set(of_samples)
+    labelaudit.audit(history, analyzers=[name for name in of_samples if name not in OF_THEIR_OWN])
+    for name in OF_THEIR_OWN:
+        with pytest.raises(LabelAuditError, match=rf"{name} needs more than .*labelaudit.analyzers.{name}\(history\)"):
+            labelaudit.audit(history, analyzers=[name])
+
+
+def test_runs_of_different_data_sets_are_noted(tmp_path: Path) -> None:
+    one, other = record(tmp_path / "one", [range(N)] * 2), record(tmp_path / "other", [range(N)] * 2, first=N)
+    (note,) = [one for one in labelaudit.audit([one, other]).summary["notes"] if "in common" in one]
+    assert note.startswith(f"{one}, {other}: no sample in common with another run.")
+    overlapping = record(tmp_path / "overlapping", [range(N)] * 2)
+    assert not any("in common" in note for note in labelaudit.audit([one, overlapping]).summary["notes"])

@@ -43,6 +43,17 @@ def test_before_and_after_correcting() -> None:
     assert back.newly_flagged["quality_after"].is_monotonic_increasing
 
 
+def test_names_of_one_audit_hold_for_the_other() -> None:
+    names = ["ant", "bee", "cat"]
+    scores = np.eye(K)[TRUE] * 3
+    plain, named = (audit(history_from_arrays(scores, WRONG, class_names=given)) for given in (None, names))
+    for found in (compare(plain, named), compare(named, plain), compare(plain, plain)):
+        assert len(found.relabelled) == 0
+    assert compare(plain, named).samples["given_before"].tolist() == [names[label] for label in WRONG]
+    true = audit(history_from_arrays(scores, TRUE, class_names=names))
+    assert compare(plain, true).relabelled.index.tolist() == list(PLANTED)
+
+
 def test_samples_of_one_audit_only() -> None:
     found = compare(audit_of(WRONG, n=100), audit_of(WRONG, first=20))
     facts = found.to_dict()

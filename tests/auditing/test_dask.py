@@ -107,8 +107,18 @@ def test_the_result_stays_in_parts(tmp_path: Path, client: Any) -> None:
     assert found.to_html(tmp_path / "report.html").n_cards
     with pytest.raises(LabelAuditError, match=r"already holds files .part-00000.parquet"):
         labelaudit.audit(path, client=client, partitions=tmp_path / "parts")
-    with pytest.raises(LabelAuditError, match="pass client="):
+    with pytest.raises(LabelAuditError, match=r"pass client= \(--dask ADDRESS\)"):
         labelaudit.audit(path, partitions=tmp_path / "other")
+
+
+def test_samples_that_no_epoch_read_saw_are_in_no_part(tmp_path: Path, client: Any) -> None:
+    path = record(tmp_path / "run", 4, "scores")
+    expected = labelaudit.audit(path, epochs=[2])
+    assert 0.85 * N < len(expected.samples) < 0.95 * N
+    found = labelaudit.audit(path, epochs=[2], client=client, partitions=tmp_path / "parts")
+    joined = pd.concat([pd.read_parquet(part) for part in sorted((tmp_path / "parts").iterdir())])
+    pd.testing.assert_frame_equal(joined, expected.samples, check_exact=True)
+    assert dict(found.summary) == dict(expected.summary)
 
 
 def test_errors_of_workers_are_ours(tmp_path: Path, client: Any) -> None:

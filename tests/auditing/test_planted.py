@@ -60,6 +60,18 @@ def test_a_seed_is_a_choice() -> None:
         (TRUE * 0, {"fraction": 0.1}, "all labels are one class"),
         (TRUE, {"fraction": 0.1, "kind": "confusion", "confusion": np.eye(4)}, r"expected \(5, 5\)"),
         (TRUE, {"fraction": 0.1, "kind": "confusion", "confusion": np.eye(5)}, "row 0 of confusion"),
+        ([0, 1], {"fraction": 1, "kind": "confusion", "confusion": [[0, np.nan], [1, 0]]}, "confusion holds nan"),
+        ([0, 1], {"fraction": 1, "kind": "confusion", "confusion": [[0, np.inf], [1, 0]]}, "confusion holds inf"),
+        ([0, 1], {"fraction": 1, "kind": "confusion", "confusion": [[0, -1], [1, 0]]}, "confusion holds -1"),
+        ([0, 1], {"fraction": 1, "kind": "confusion", "confusion": [[0], [1, 0]]}, "confusion is no matrix"),
+        ([0, 1, 5], {"fraction": 0.9, "n_classes": 3}, "n_classes=3, but a label is 5"),
+        ([0, 1], {"fraction": 0.9, "n_classes": 2.5}, "n_classes=2.5 is out of range"),
+        (TRUE, {"fraction": 0.1, "seed": -1}, "seed=-1 is out of range"),
+        (TRUE, {"fraction": 0.1, "seed": "1"}, "seed='1' is out of range"),
+        (TRUE, {"fraction": "0.1"}, "fraction='0.1' is out of range"),
+        (TRUE[:, None], {"fraction": 0.1}, r"labels have shape \(.*, 1\); expected one class number per sample"),
+        ([[0], [1, 0]], {"fraction": 0.1}, "rows of different lengths"),
+        (["a", "b"], {"fraction": 0.5}, "labels are names such as 'a'; expected class numbers: names, numbers ="),
     ],
 )
 def test_bad_options_are_refused(labels: np.ndarray, options: dict, message: str) -> None:

@@ -160,3 +160,8 @@ def test_an_unfinished_run_is_not_applied(run: Path, capsys: pytest.CaptureFixtu
     (run / "r" / "audit" / "audit.json").unlink()
     assert main(["relabel", str(run / "r"), "--dry-run"]) == 2
     assert "is not finished" in capsys.readouterr().err
+
+
+def test_init_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "--init", str(tmp_path / "x.yaml"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"config": str(tmp_path / "x.yaml")}
