@@ -159,7 +159,7 @@ class EmbeddingWriter:
             data = self._folder.read(path)
         except FileNotFoundError:
             return
-        header, table = arrow_file.decode(data, f"{self._folder.url}/{path}")
+        header, table = arrow_file.decode(data, f"{self._folder.url}/{path}", spare=True)
         waiting = self._open[split] = WaitingVectors(self._folder.url)
         row, keys = 0, numbers(table["sample"]).astype(np.int64)
         for chunk in table["embedding"].chunks:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from labelaudit.errors import LabelAuditError
-from labelaudit.history.samples import Samples, as_id_array, from_table, keys_of, numbers
+from labelaudit.history.samples import Samples, as_id_array, find, from_table, keys_of, numbers
 
 Array = npt.NDArray[Any]
 PRECISIONS: dict[str, type[np.floating[Any]]] = {"half": np.float16, "single": np.float32}
@@ -208,16 +208,14 @@ def known_rows(known: Samples, seen: Samples, split: str) -> npt.NDArray[np.bool
     Raises:
         LabelAuditError: a known sample now has another label.
     """
-    order = np.argsort(known.keys, kind="stable")
-    place = np.searchsorted(known.keys, seen.keys, sorter=order)
-    row = order[np.minimum(place, len(order) - 1)]
-    present = known.keys[row] == seen.keys
-    changed = present & (known.labels[row] != seen.labels)
+    present, row = find(known.keys, seen.keys)
+    before, now = known.labels[row], seen.labels[present]
+    changed = before != now
     if changed.any():
         one = int(changed.argmax())
         raise LabelAuditError(
-            f"{split} sample {seen.keys[one]} had label {known.labels[row[one]]} and now has "
-            f"{seen.labels[one]} ({int(changed.sum()):,} samples changed). A sample keeps its given label: "
+            f"{split} sample {known.keys[row[one]]} had label {before[one]} and now has "
+            f"{now[one]} ({int(changed.sum()):,} samples changed). A sample keeps its given label: "
             "check the ids, pass labels= for mixed targets, or record into another folder after relabelling"
         )
     return present

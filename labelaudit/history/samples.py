@@ -114,6 +114,24 @@ def merge(parts: list[Samples], where: str) -> Samples:
     return Samples(keys, labels, ids, true).take(np.sort(first))
 
 
+def find(keys: Array, wanted: Array) -> tuple[npt.NDArray[np.bool_], Array]:
+    """Return which of some keys are there, (m,), and at which rows, in their order.
+
+    Args:
+        keys: (n,) different keys, in any order.
+        wanted: (m,) keys to look for.
+
+    >>> find(np.array([7, 3]), np.array([3, 5, 7]))
+    (array([ True, False,  True]), array([1, 0]))
+    """
+    if not len(keys):
+        return np.zeros(len(wanted), bool), np.empty(0, np.int64)
+    order = np.argsort(keys, kind="stable")
+    rows = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
+    present = keys[rows] == wanted
+    return present, rows[present]
+
+
 def _joined(columns: list[Array | None]) -> Array | None:
     present = [column for column in columns if column is not None]
     return np.concatenate(present) if len(present) == len(columns) and present else None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import labelaudit
 from labelaudit import LabelAuditError, Recorder, history_from_arrays, open_history
+from labelaudit.history.check import check_history
 
 N, K, EPOCHS = 50, 3, 4
 LABELS = np.arange(N) % K
@@ -151,6 +154,65 @@ def test_a_hole_in_the_samples_table_is_found(run: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(LabelAuditError, match=r"samples/train/.* is damaged"):
         open_history(run).labels  # noqa: B018
+
+
+def test_damage_to_the_samples_table_is_no_reason_to_delete_it(run: Path) -> None:
+    (path,) = (run / "samples" / "train").iterdir()
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(LabelAuditError, match=r"Restore it from a copy$"):
+        open_history(run).labels  # noqa: B018
+
+
+def test_a_damaged_epoch_can_be_deleted(run: Path) -> None:
+    path = epoch_file(run, 2)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(LabelAuditError, match=r"is damaged.*delete that file to go on without it$"):
+        open_history(run).epoch(2)
+    path.unlink()
+    assert open_history(run).epochs == [0, 1, 3]
+
+
+@pytest.mark.parametrize("first", [np.r_[0:40:2, 39], np.r_[0:30], np.r_[10:40], np.r_[5]])
+@pytest.mark.parametrize("keep", ["scores", "summary"])
+@pytest.mark.parametrize("lost", ["e00000-s00-w0000.arrow", "e00001-s00-w0000.arrow"])
+def test_a_missing_samples_file_is_found(tmp_path: Path, first: np.ndarray, keep: str, lost: str) -> None:
+    """No row may stand in for a sample that the samples table has lost."""
+    labels = np.arange(40) % K
+    with Recorder(tmp_path, keep=keep) as recorder:
+        for ids in (first, np.arange(40), np.arange(40)):
+            recorder.record(ids, np.eye(K)[labels[ids]] * 6, labels[ids])
+            recorder.end_epoch()
+    (tmp_path / "samples" / "train" / lost).unlink()
+    for epoch in (1, 2):
+        with pytest.raises(LabelAuditError, match=f"epoch {epoch} holds samples that samples/train does not name"):
+            open_history(tmp_path).epoch(epoch)
+    facts = check_history(tmp_path)
+    assert len(facts.problems) == (2 if lost.startswith("e00001") else 3)
+
+
+def test_a_missing_samples_file_of_string_ids_is_found(tmp_path: Path) -> None:
+    with Recorder(tmp_path) as recorder:
+        for ids in (["a", "b"], ["a", "b", "c", "d"]):
+            recorder.record(ids, np.zeros((len(ids), 2)), np.zeros(len(ids), int))
+            recorder.end_epoch()
+    (tmp_path / "samples" / "train" / "e00001-s00-w0000.arrow").unlink()
+    with pytest.raises(LabelAuditError, match="epoch 1 holds samples that samples/train does not name"):
+        open_history(tmp_path).epoch(1)
+
+
+def test_a_history_without_a_samples_table_is_refused(run: Path) -> None:
+    shutil.rmtree(run / "samples")
+    for read in (check_history, labelaudit.audit, lambda path: open_history(path).epoch(0)):
+        with pytest.raises(LabelAuditError, match="holds epochs of train, but samples/train, .* is missing"):
+            read(run)
+
+
+def test_a_lost_samples_table_is_written_again_when_recording_goes_on(run: Path) -> None:
+    shutil.rmtree(run / "samples")
+    with Recorder(run, n_samples=N, resume=True) as recorder:
+        recorder.record(np.arange(N), SCORES[0], LABELS)
+        recorder.end_epoch()
+    assert open_history(run).epoch(1).num_rows == N
 
 
 def test_a_renamed_epoch_file_is_found(run: Path) -> None:
