@@ -203,7 +203,7 @@ def test_a_missing_samples_file_of_string_ids_is_found(tmp_path: Path) -> None:
 def test_a_history_without_a_samples_table_is_refused(run: Path) -> None:
     shutil.rmtree(run / "samples")
     for read in (check_history, labelaudit.audit, lambda path: open_history(path).epoch(0)):
-        with pytest.raises(LabelAuditError, match="holds epochs of train, but samples/train, .* is missing"):
+        with pytest.raises(LabelAuditError, match=r"holds epochs of train, but samples/train, .* is missing"):
             read(run)
 
 
