@@ -66,7 +66,7 @@ class StoredRun:
     def samples(self, split: str) -> Samples:
         """Return the samples table, sorted by position or integer id; string ids as first seen."""
         if split not in self._samples:
-            found = samples.read(self.folder, split)
+            found = samples.named(samples.read(self.folder, split))
             self._refuse_no_samples(split, len(found))
             hashed = found.ids is not None and self.manifest.keys == "id"
             self._samples[split] = found if hashed else found.take(np.argsort(found.keys, kind="stable"))

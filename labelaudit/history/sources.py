@@ -19,7 +19,7 @@ from labelaudit.history.history import History
 from labelaudit.history.manifest import Manifest
 from labelaudit.history.rows import integer_labels, one_of, unique_ids, unique_names
 from labelaudit.history.runs import ROOM_OF_TASK, HeldOutRun, MemoryRun, Run, StoredRun, open_run
-from labelaudit.history.samples import Samples, true_labels_of
+from labelaudit.history.samples import Samples, refuse_true_labels, true_labels_of
 
 PathLike = str | os.PathLike[str]
 
@@ -133,6 +133,8 @@ def history_from_arrays(
         encode.check_scores(epoch, kind)
         logits.append(encode.as_logits(epoch, kind))
     true = None if planted is None else true_labels_of(planted, n)
+    if true is not None:
+        refuse_true_labels(true, n_classes)
     table = Samples(np.arange(n, dtype=np.int64), given.astype(np.int32), ids, true)
     names = None if class_names is None else unique_names(class_names)
     facts = Manifest("classification", n_classes, names, "scores", "single", kind, "position", {"train": n})
