@@ -105,6 +105,8 @@ class EpochWriter(ABC):
 
     def _check_what_is_there(self, overwrite: bool, resume: bool, start: int | None, segment: int | None) -> None:
         url = self._folder.url
+        if os.path.isfile(url):
+            raise LabelAuditError(f"{url} is a file; a history is a folder. Name another path")
         splits = self._folder.folders("epochs")
         files = _files(self._folder)
         last = max(layout.current_files(files), default=-1)

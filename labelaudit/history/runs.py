@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -163,6 +164,10 @@ def open_run(folder: Folder) -> StoredRun:
 
 
 def _what_is_there(folder: Folder) -> str:
+    path = Path(folder.url)
+    if path.is_file():
+        hint = "name the folder it lies in" if path.suffix == ".jsonl" else "name the folder of a history"
+        return f"{path} is a file that is no history: {hint}"
     names, folders = folder.names(), folder.folders()
     if "epochs" in folders:
         return f"{folder.url} has epoch files but no {MANIFEST}: restore it, or record again"

@@ -199,7 +199,7 @@ def find(keys: Array, wanted: Array) -> tuple[npt.NDArray[np.bool_], Array]:
 def as_id_array(ids: Sequence[Any]) -> Array:
     """Return ids as an integer array where all are integers, else as an array of Python strings."""
     array = np.asarray(ids)
-    if array.dtype.kind in "iu":
+    if array.dtype.kind in "iu" and not (array.dtype == np.uint64 and array.max(initial=0) >= 2**63):
         return array.astype(np.int64)
     return np.array([str(one) for one in ids], dtype=object)
 
