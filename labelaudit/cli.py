@@ -103,7 +103,7 @@ def _add_audit(commands: Any) -> None:
 
 def _add_info(commands: Any) -> None:
     sub = commands.add_parser("info", help="say what is in a history, and check every file")
-    sub.add_argument("history", metavar="RUN", help="a history's folder or URL")
+    sub.add_argument("history", metavar="RUN", help="a history's folder or URL, or what another tool wrote")
     sub.add_argument("--json", action="store_true", help="print one JSON object")
     sub.set_defaults(run=_info)
 

@@ -77,13 +77,16 @@ def _seal(data: bytearray | mmap.mmap) -> None:
         data[place : place + len(digits)] = digits
 
 
-def decode(data: memoryview, where: str, *, verified: bool = False) -> tuple[dict[str, Any], pa.Table]:
+def decode(
+    data: memoryview, where: str, *, verified: bool = False, spare: bool = False
+) -> tuple[dict[str, Any], pa.Table]:
     """Check the bytes of a file and return its header and its table (not copied).
 
     Args:
         data: all bytes of the file.
         where: the file's name, for the error.
         verified: the checksum was found to fit before.
+        spare: whether the rest can be read when this file is deleted, so that the error may say so.
 
     Raises:
         LabelAuditError: the file is cut short, damaged, or no file of ours.
@@ -91,7 +94,7 @@ def decode(data: memoryview, where: str, *, verified: bool = False) -> tuple[dic
     if not verified and not _is_whole(data):
         raise LabelAuditError(
             f"{where} is damaged: its checksum does not fit its {len(data):,} bytes. "
-            "Restore it from a copy, or delete that file to go on without it"
+            f"Restore it from a copy{', or delete that file to go on without it' if spare else ''}"
         )
     table = ipc.open_file(pa.py_buffer(data)).read_all()
     return json.loads(table.schema.metadata[_HEADER_KEY]), table

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import embedding_files, layout
 from labelaudit.history.folder import open_folder
+from labelaudit.history.foreign import foreign_files, is_foreign
 from labelaudit.history.history import History
 from labelaudit.history.runs import StoredRun, open_run
+from labelaudit.history.sources import is_npz, open_history
 
 KEPT = {"scores": "whole score vectors", "summary": "summaries", "detections": "boxes, and their scores"}
 
@@ -88,11 +91,14 @@ class HistoryFacts:
 
 
 def check_history(path: str | os.PathLike[str]) -> HistoryFacts:
-    """Read every file of a history and say what is there.
+    """Read every file of a history, also of what other tools wrote, and say what is there.
 
     Raises:
         LabelAuditError: there is no history, or its manifest or samples table cannot be read.
     """
+    place = Path(path)
+    if "://" not in os.fspath(path) and (is_npz(place) or is_foreign(place)):
+        return _imported(place, open_history(place))
     folder = open_folder(path)
     run = open_run(folder)
     splits: dict[str, dict[str, Any]] = {}
@@ -131,6 +137,35 @@ def check_history(path: str | os.PathLike[str]) -> HistoryFacts:
         joinable=len(files) - sum(len(run.epochs(split)) for split in run.splits),
         embeddings=embeddings,
         named_runs=History([run]).runs.list(),
+    )
+
+
+def _imported(path: Path, history: History) -> HistoryFacts:
+    """Say what is in arrays, or in what another tool wrote; it was all read to open it."""
+    (run,) = history.runs_read
+    epochs, n = run.epochs("train"), history.n_samples
+    files = foreign_files(path)
+    return HistoryFacts(
+        path=str(path),
+        finished=True,
+        splits={
+            "train": {
+                "samples": n,
+                "dataset": None,
+                "epochs": len(epochs),
+                "first_epoch": epochs[0],
+                "last_epoch": epochs[-1],
+                "partly_seen": sum(len(run.open_epoch("train", epoch)) < n for epoch in epochs),
+            }
+        },
+        n_classes=history.n_classes,
+        class_names=history.class_names,
+        keep=run.manifest.keep,
+        precision=run.manifest.precision,
+        n_files=len(files),
+        n_bytes=sum(file.stat().st_size for file in files),
+        superseded=0,
+        problems=[],
     )
 
 

@@ -81,7 +81,7 @@ def stored(chunk: pa.FixedSizeListArray) -> Array:
 
 def _table(folder: Folder, split: str, file: EpochFile) -> tuple[float, pa.Table]:
     name = f"{layout.embeddings_folder(split)}/{file.name}"
-    header, table = arrow_file.decode(folder.read(name), f"{folder.url}/{name} (epoch {file.epoch})")
+    header, table = arrow_file.decode(folder.read(name), f"{folder.url}/{name} (epoch {file.epoch})", spare=True)
     if (header["epoch"], header["split"]) != (file.epoch, split):
         raise LabelAuditError(
             f"{folder.url}/{name} holds epoch {header['epoch']} of split {header['split']}: it was renamed. "

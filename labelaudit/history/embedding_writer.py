@@ -14,6 +14,7 @@ from labelaudit.history import arrow_file, layout
 from labelaudit.history.embedding_files import stored
 from labelaudit.history.folder import Folder
 from labelaudit.history.layout import EpochFile
+from labelaudit.history.rows import as_array, checked_ids
 from labelaudit.history.samples import keys_of, numbers
 from labelaudit.history.waiting_vectors import WaitingVectors
 
@@ -70,7 +71,7 @@ class EmbeddingWriter:
 
     def record(self, ids: Any, vectors: Any, split: str, length: int | None) -> None:
         """Take a batch: ids (n,), vectors (n, d); `length` is the split's number of samples, where known."""
-        ids, vectors = np.asarray(ids), np.asarray(vectors)
+        ids, vectors = checked_ids(ids), as_array(vectors, "embeddings")
         if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or not vectors.shape[1]:
             raise LabelAuditError(
                 f"embeddings have shape {vectors.shape} and type {vectors.dtype}; expected (samples, features) numbers"
@@ -159,7 +160,7 @@ class EmbeddingWriter:
             data = self._folder.read(path)
         except FileNotFoundError:
             return
-        header, table = arrow_file.decode(data, f"{self._folder.url}/{path}")
+        header, table = arrow_file.decode(data, f"{self._folder.url}/{path}", spare=True)
         waiting = self._open[split] = WaitingVectors(self._folder.url)
         row, keys = 0, numbers(table["sample"]).astype(np.int64)
         for chunk in table["embedding"].chunks:

@@ -20,6 +20,8 @@ Ints = npt.NDArray[np.integer[Any]]
 
 PROBABILITY_FLOOR = 1e-12  # ln p of a class that was given exactly 0
 LOGIT_FLOOR = -60000.0  # below the maximum; within the range of half precision
+ROUNDED = 0.05  # by how much the sum of rounded probabilities may differ from 1
+FEW_ROWS = 10  # by chance, a few rows of logits may look like rounded probabilities
 KEEP_SCORES_UP_TO = 32  # classes; keep="auto" turns to summaries above
 BLOCK = 1 << 19  # scores that are encoded at a time; smaller blocks are more turns at the interpreter lock
 
@@ -68,23 +70,40 @@ def packed(
 
 
 def scores_kind(scores: Floats) -> str:
-    """Say whether rows are "probabilities" (in [0, 1], sum 1) or "logits"; one column: within [0, 1]."""
-    with np.errstate(invalid="ignore"):
-        inside = bool(np.all((scores >= 0) & (scores <= 1)))
-        if scores.shape[1] == 1:
-            return "probabilities" if inside else "logits"
-        sums = scores.sum(axis=1, dtype=np.float64)
-        return "probabilities" if inside and bool(np.all(np.abs(sums - 1) < 5e-3)) else "logits"
+    """Say whether rows are "probabilities" (in [0, 1], sum 1) or "logits"; one column: within [0, 1].
+
+    Rows with NaN say nothing.
+
+    Raises:
+        LabelAuditError: all are in [0, 1], and most but not all sum to about 1.
+    """
+    whole = ~np.isnan(scores).any(axis=1)
+    known = scores if whole.all() else scores[whole]
+    if not len(known) or not bool(np.all((known >= 0) & (known <= 1))):
+        return "logits"
+    if known.shape[1] == 1:
+        return "probabilities"
+    off = np.abs(known.sum(axis=1, dtype=np.float64) - 1)
+    if bool(np.all(off < 5e-3)):
+        return "probabilities"
+    if len(known) >= FEW_ROWS and np.mean(off < ROUNDED) > 0.5:
+        row = int(off.argmax())
+        raise LabelAuditError(
+            f"scores are in [0, 1] and most rows sum to about 1, but not all (one sums to "
+            f'{known[row].sum(dtype=np.float64):.4g}). Say scores_are="probabilities" if they were rounded, '
+            'scores_are="logits" if they are none'
+        )
+    return "logits"
 
 
 def check_scores(scores: Floats, scores_are: str) -> None:
-    """Refuse probabilities that are none."""
+    """Refuse probabilities that are none; rows that were rounded are divided by their sums later."""
     if scores_are != "probabilities":
         return
     sums = scores.sum(axis=1, dtype=np.float64)
     wrong = (scores < -1e-6).any(axis=1) | (scores > 1 + 1e-3).any(axis=1)
     if scores.shape[1] > 1:
-        wrong |= np.abs(sums - 1) > 2e-2
+        wrong |= np.abs(sums - 1) > ROUNDED
     if wrong.any():
         row = int(wrong.argmax())
         raise LabelAuditError(

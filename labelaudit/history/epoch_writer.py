@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import operator
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -38,7 +39,6 @@ class EpochWriter(ABC):
 
     Attributes:
         segment: number of this start.
-        next_epoch: what `end_epoch` calls the next epoch.
 
     Raises:
         LabelAuditError: the folder holds something that may not be replaced.
@@ -61,11 +61,15 @@ class EpochWriter(ABC):
         self._task, self._writer = task, writer
         self._open: dict[str, Any] = {}  # split -> WaitingRows
         self._known: dict[str, Any] = {}  # split -> SampleRows
+        self._restated: dict[str, Any] = {}  # split -> SampleRows of an earlier start of which more is known now
+        self._next: dict[str, int] = {}  # split -> number of its next epoch, once one was ended
         self._manifest: manifest.Manifest | None = None
+        self._superseded: manifest.Manifest | None = None  # of an unfinished history that is begun anew
         self._manifest_written = False
         self._to_remove: list[str] = []
         self._n_parts = len(self._folder.folders("parts"))  # not 0: there is something to remove
-        self._check_what_is_there(overwrite, resume, start_epoch, segment)
+        start = None if start_epoch is None else _epoch_number(start_epoch)
+        self._check_what_is_there(overwrite, resume, start, segment)
 
     # What a task's recorder adds
 
@@ -89,40 +93,59 @@ class EpochWriter(ABC):
     def _complete(self, fresh: Any, split: str) -> None:
         """Add to samples that are seen for the first time what the user said of them."""
 
+    def _going_on(self, before: manifest.Manifest) -> manifest.Manifest:
+        """Return the manifest of a history that this start goes on with; refuse options that do not fit it."""
+        return before
+
+    def _write_beside(self, number: int, split: str, *, whole: bool) -> None:
+        """Write what belongs to an epoch and counts once its file stands."""
+        return
+
     # The folder
 
     def _check_what_is_there(self, overwrite: bool, resume: bool, start: int | None, segment: int | None) -> None:
         url = self._folder.url
+        if os.path.isfile(url):
+            raise LabelAuditError(f"{url} is a file; a history is a folder. Name another path")
         splits = self._folder.folders("epochs")
         files = _files(self._folder)
         last = max(layout.current_files(files), default=-1)
         newest = max((file.segment for file in files), default=-1)
         self.segment = newest + 1 if segment is None else segment
-        self.next_epoch = last + 1 if start is None else start
+        self._first = last + 1 if start is None else start
         if not files or overwrite:
-            self.next_epoch = start or 0
+            self._first = start or 0
             self._to_remove = layout.data_files(self._folder) if self._writer == 0 else []
             return
-        self._manifest = manifest.read_manifest(self._folder)
-        if self._manifest.task != self._task:
+        if manifest.NAME not in self._folder.names():
             raise LabelAuditError(
-                f"{url} holds a history of {self._manifest.task}, this is {self._task}. Name another folder or pass "
+                f"{url} has epoch files but no {manifest.NAME}: restore it from a copy, name another folder, or pass "
                 "overwrite=True"
             )
-        if self._manifest.finished and not resume and not start:
+        before = manifest.read_manifest(self._folder)
+        if before.task != self._task:
+            raise LabelAuditError(
+                f"{url} holds a history of {before.task}, this is {self._task}. Name another folder or pass "
+                "overwrite=True"
+            )
+        if before.finished and not resume and not start:
             raise LabelAuditError(
                 f"{url} already holds a finished history of {last + 1} epochs. To replace it pass "
                 "overwrite=True; to keep it name another folder, or resume training from its checkpoint"
             )
         for split, length in self._lengths.items():
-            before = self._manifest.n_samples.get(split)
-            if None not in (before, length) and before != length:
+            length_before = before.n_samples.get(split)
+            if None not in (length_before, length) and length_before != length:
                 raise LabelAuditError(
-                    f"{url} was recorded on a {split} set of {before:,} samples, this one has {length:,}: "
+                    f"{url} was recorded on a {split} set of {length_before:,} samples, this one has {length:,}: "
                     "positions would no longer mean the same samples. Name another folder or pass overwrite=True"
                 )
         for split in splits:
             self._known[split] = self._read_samples(split)
+        if start == 0:  # every epoch there will be superseded
+            self._superseded = before
+        else:
+            self._manifest = self._going_on(before)
 
     @staticmethod
     def next_segment(path: str | os.PathLike[str]) -> int:
@@ -135,37 +158,45 @@ class EpochWriter(ABC):
         return list(layout.current_files(_files(open_folder(path))))
 
     def _begin(self, facts: manifest.Manifest) -> manifest.Manifest:
-        """Begin a new history with these facts, once its first rows are known to be good."""
-        for name in self._to_remove:
-            self._folder.remove(name)
-        self._to_remove = []
+        """Begin a new history with these facts, once its first rows are known to be good. Nothing is written."""
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         self._manifest = facts.with_(task=self._task, n_samples=self._lengths, created=now)
         return self._manifest
 
+    def _make_room(self) -> None:
+        """Remove the history that is overwritten, right before the first file of the new one is written."""
+        for name in self._to_remove:
+            self._folder.remove(name)
+        self._to_remove = []
+
     # Epochs
 
+    @property
+    def next_epoch(self) -> int:
+        """Number of the epoch after the newest one that was ended."""
+        return max(self._next.values(), default=self._first)
+
+    def _number(self, epoch: int | None, split: str) -> int:
+        """Return the number of an epoch; None: the split's next one."""
+        return self._next.get(split, self._first) if epoch is None else _epoch_number(epoch)
+
     def end_epoch(self, epoch: int | None = None, *, split: str = "train", whole: bool = True) -> int:
-        """Write the epoch's file, whole or not at all, and return the epoch's number.
+        """Write the epoch's file, whole or not at all, and return the epoch's number; None: the split's next one.
 
         Nothing is written when no rows were recorded. `whole=False` says that training stopped within the epoch: what
         `save_part` kept of it stays, for a run that is resumed from there.
 
         Raises:
-            LabelAuditError: a sample's label differs from the one recorded before.
+            LabelAuditError: a sample's label differs from the one recorded before, or `epoch` is no number.
             OSError: the disk is full or may not be written; the rows are kept, call again to retry.
         """
-        number = self.next_epoch if epoch is None else epoch
+        number = self._number(epoch, split)
         waiting = self._open.get(split)
         if waiting is None or self._manifest is None:
             return number
         finished: EpochRows = waiting.finished()
-        if not self._manifest_written:
-            self._manifest = self._manifest.with_(finished=False)
-            self._manifest.write(self._folder)
-            self._manifest_written = True
+        fresh = self._new_samples(finished, split)
         file = EpochFile(number, self.segment, self._writer)
-        self._write_new_samples(finished, split, file)
         header = {
             "split": split,
             "epoch": number,
@@ -175,27 +206,42 @@ class EpochWriter(ABC):
             "presented": finished.presented,
         }
         data = arrow_file.encode(finished.arrow_columns(), header, compress=not finished.dense)
+        self._make_room()
+        if not self._manifest_written:
+            self._manifest = self._manifest.with_(finished=False)
+            self._manifest.write(self._folder)
+            self._manifest_written = True
+        if fresh is not None:
+            self._write_samples(fresh, split, file)
+        self._write_beside(number, split, whole=whole)
         self._folder.write(f"{layout.epochs_folder(split)}/{file.name}", data)
         self.discard_epoch(split=split)
         if self._n_parts and whole:
             saved_part.remove(self._folder, split, self._writer, up_to=number)
-        self.next_epoch = number + 1
+        self._next[split] = number + 1
         return number
 
-    def _write_new_samples(self, epoch: EpochRows, split: str, file: EpochFile) -> None:
+    def _new_samples(self, epoch: EpochRows, split: str) -> SampleRows | None:
+        """Return the samples to write: those seen for the first time, and those of which more is known now."""
         seen = epoch.samples
         known = self._known.get(split)
         new = np.ones(len(seen), bool) if known is None else ~self._known_rows(known, seen, split)
         if not new.any():
-            return
+            return self._restated.get(split)
         new_rows = np.flatnonzero(new)
         if seen.ids is not None:  # strings have no order of their own: the order of arrival is kept
             new_rows = new_rows[np.argsort(epoch.arrival[new_rows])]
         fresh = seen.take(new_rows)
         self._complete(fresh, split)
+        restated = self._restated.get(split)
+        return fresh if restated is None else self._join_samples(restated, fresh)
+
+    def _write_samples(self, fresh: SampleRows, split: str, file: EpochFile) -> None:
         data = arrow_file.encode(fresh.columns(), {"split": split, "epoch": file.epoch}, compress=True)
         self._folder.write(f"{layout.samples_folder(split)}/{file.name}", data)
+        known = self._known.get(split)
         self._known[split] = fresh if known is None else self._join_samples(known, fresh)
+        self._restated.pop(split, None)
 
     def discard_epoch(self, *, split: str = "train") -> None:
         """Forget the rows of an epoch that will not be finished."""
@@ -215,8 +261,10 @@ class EpochWriter(ABC):
         waiting = self._open.get(split)
         if waiting is None or self._manifest is None:
             return None
-        name = saved_part.name_of(self.next_epoch if epoch is None else epoch, self.segment, self._n_parts)
-        saved_part.write(self._folder, split, name, self._writer, waiting.finished(), self._manifest)
+        name = saved_part.name_of(self._number(epoch, split), self.segment, self._n_parts)
+        finished: EpochRows = waiting.finished()
+        self._make_room()
+        saved_part.write(self._folder, split, name, self._writer, finished, self._manifest)
         self._n_parts += 1
         return name
 
@@ -233,7 +281,7 @@ class EpochWriter(ABC):
             part, presented, facts = saved_part.read(self._folder, split, name, self._writer, self._manifest)
         except FileNotFoundError:
             return False
-        self._manifest = self._manifest or facts
+        self._manifest = self._manifest or self._going_on(facts)
         self._open[split] = self._waiting_rows(part, presented)
         self._n_parts += 1
         return True
@@ -257,6 +305,16 @@ class EpochWriter(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close(finished=kind is None)
+
+
+def _epoch_number(epoch: Any) -> int:
+    try:
+        number = operator.index(epoch)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise LabelAuditError(f"epoch {epoch!r} is no number of an epoch; expected an integer, 0 or more")
+    return number
 
 
 def _files(folder: Folder) -> list[EpochFile]:

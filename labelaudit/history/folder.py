@@ -52,7 +52,7 @@ def open_folder(path: str | os.PathLike[str]) -> Folder:
     text = os.fspath(path)
     if "://" in text and not text.startswith("file://"):
         return _RemoteFolder(text)
-    return _LocalFolder(Path(text.removeprefix("file://")))
+    return _LocalFolder(text.removeprefix("file://"))
 
 
 def write_file(path: str | os.PathLike[str], data: bytes) -> None:
@@ -63,9 +63,11 @@ def write_file(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 class _LocalFolder:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.url = str(path)
+    """A folder on this machine; where it is does not change with the working directory."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path).absolute()
+        self.url = str(Path(path))
 
     def names(self, sub: str = "") -> list[str]:
         folder = self.path / sub

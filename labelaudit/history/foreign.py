@@ -17,7 +17,7 @@ from labelaudit.history.history import History
 from labelaudit.history.manifest import Manifest
 from labelaudit.history.part import EpochPart
 from labelaudit.history.restricted_pickle import load_plain
-from labelaudit.history.rows import integer_labels, unique_ids
+from labelaudit.history.rows import unique_ids
 from labelaudit.history.samples import Samples
 
 Array = npt.NDArray[Any]
@@ -57,7 +57,12 @@ class ForeignRun:
 
 def is_foreign(path: Path) -> bool:
     """Return whether `open_foreign` reads a path: by its ending, or by the names of the files in it."""
-    return path.suffix.lower() in (".csv", ".pkl") or bool(_dynamics(path))
+    return (path.suffix.lower() in (".csv", ".pkl") and not path.is_dir()) or bool(_dynamics(path))
+
+
+def foreign_files(path: Path) -> list[Path]:
+    """Return the files that `open_foreign` reads."""
+    return [file for _, file in _dynamics(path)] if path.is_dir() else [path]
 
 
 def open_foreign(path: Path) -> History:
@@ -118,9 +123,10 @@ def _cartography(path: Path) -> History:
                 continue
             record = json.loads(text)
             row = row_of.setdefault(record["guid"], len(row_of))
+            label = _class_number(record["gold"], f"{file}, line {line}")
             if row == len(labels):
-                labels.append(int(record["gold"]))
-            elif labels[row] != int(record["gold"]):
+                labels.append(label)
+            elif labels[row] != label:
                 raise LabelAuditError(f"{file}, line {line}: sample {record['guid']} has another label than before")
             rows.append(row)
             scores.append(record[f"logits_epoch_{number}"])
@@ -132,10 +138,21 @@ def _cartography(path: Path) -> History:
             raise LabelAuditError(f"{file} has logits of shape {logits.shape} or NaN; expected {expected} in each line")
         classes = logits.shape[1]
         epochs.append(_sorted(np.array(rows), {"scores": list(encode.as_logits(logits, "logits").T)}))
-    given = integer_labels(np.array(labels))
+    given = np.array(labels, np.int64)
     if given.min() < 0 or given.max() >= classes:
-        raise LabelAuditError(f"{path}: gold label {given.max()} is out of range: there are {classes} logits")
+        wrong = given.min() if given.min() < 0 else given.max()
+        raise LabelAuditError(f"{path}: gold label {wrong} is out of range: there are {classes} logits")
     return _history(path, list(row_of), given, epochs, classes)
+
+
+def _class_number(gold: Any, where: str) -> int:
+    try:
+        number = int(gold)
+        if isinstance(gold, str) or number == gold:
+            return number
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise LabelAuditError(f"{where}: gold is {gold!r}; expected the number of a class, 0, 1, ..., as in the logits")
 
 
 def _sorted(rows: Array, columns: dict[str, Any]) -> tuple[Array, dict[str, Any]]:
@@ -149,13 +166,16 @@ def _sorted(rows: Array, columns: dict[str, Any]) -> tuple[Array, dict[str, Any]
 def _aum(path: Path) -> History:
     import pandas as pd
 
-    table = pd.read_csv(path)
-    wanted = {"sample_id", "num_measurements", "target_logit", "target_val", "other_logit", "other_val"}
-    if not wanted <= set(table.columns):
+    numeric = ["num_measurements", "target_logit", "target_val", "other_logit", "other_val"]
+    missing = {name: ["", "nan", "NaN"] for name in numeric}  # an id may be any text, "NA" or "null" too
+    table = pd.read_csv(path, dtype={"sample_id": str}, keep_default_na=False, na_values=missing)
+    if not {"sample_id", *numeric} <= set(table.columns):
         raise LabelAuditError(
             f"{path} has columns {', '.join(map(str, table.columns))}: expected AUM's full_aum_records.csv, which "
             "AUMCalculator(..., compressed=False) writes; aum_values.csv has no epochs and no labels"
         )
+    if table.empty:
+        raise LabelAuditError(f"{path} has no rows; expected one for every sample and epoch")
     # aum 1.0 has classes under "_logit" and values under "_val"; its sources since then have them the other way round.
     turned = _whole(table["target_val"]) and not _whole(table["target_logit"])
     logit, label = ("_logit", "_val") if turned else ("_val", "_logit")
@@ -174,7 +194,14 @@ def _aum(path: Path) -> History:
         _sorted(codes[here], {name: column[here] for name, column in columns.items()})
         for here in (numbers == number for number in np.unique(numbers))
     ]
-    return _history(path, ids.tolist(), labels, epochs, int(max(given.max(), other.max())) + 1)
+    return _history(path, _plain_ids(ids.tolist()), labels, epochs, int(max(given.max(), other.max())) + 1)
+
+
+def _plain_ids(ids: list[str]) -> list[Any]:
+    """Return integers where every id is written as one, else the text as it is: "007" is not 7."""
+    if all(one.removeprefix("-").isdecimal() and len(one) < 19 and str(int(one)) == one for one in ids):
+        return [int(one) for one in ids]
+    return ids
 
 
 def _whole(column: Any) -> bool:

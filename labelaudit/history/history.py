@@ -41,6 +41,13 @@ class History(Embedded):
                     f"{run.url} has {run.manifest.n_classes} classes, {first.url} has {first.manifest.n_classes}: "
                     "runs of one audit share classes and samples"
                 )
+        named = [run for run in runs if run.manifest.class_names is not None]
+        for run in named[1:]:
+            if run.manifest.class_names != named[0].manifest.class_names:
+                raise LabelAuditError(
+                    f"{run.url} has class_names {_shortened(run.manifest.class_names)}, {named[0].url} has "
+                    f"{_shortened(named[0].manifest.class_names)}: runs of one audit share classes, in one order"
+                )
         self._tables: dict[str, tuple[Samples, list[Run | AlignedRun]]] = {}
 
     def __repr__(self) -> str:
@@ -178,6 +185,8 @@ class History(Embedded):
             LabelAuditError: the epoch was not recorded, or its file is damaged.
         """
         chosen = self._split(split)
+        if not 0 <= run < len(self.runs_read):
+            raise LabelAuditError(f"run {run} is not in {self.path}; there are {len(self.runs_read)}, from 0")
         known = self.runs_read[run].epochs(chosen)
         if number not in known:
             raise LabelAuditError(f"epoch {number} is not in {self.path}; recorded: {_ranges(known)}")
@@ -254,6 +263,7 @@ def _align(runs: tuple[Run, ...], split: str) -> tuple[Samples, list[Run | Align
         return tables[0], list(runs)
     import pandas as pd
 
+    _refuse_other_ids(runs, tables)
     index = pd.Index(_ids(tables[0]))
     for table in tables[1:]:
         index = index.append(pd.Index(_ids(table)).difference(index, sort=False))
@@ -277,6 +287,24 @@ def _align(runs: tuple[Run, ...], split: str) -> tuple[Samples, list[Run | Align
         aligned.append(AlignedRun(run, rows))
     keys = np.arange(len(ids), dtype=np.int64)
     return Samples(keys, labels, ids, true if (true >= 0).any() else None), aligned
+
+
+def _refuse_other_ids(runs: tuple[Run, ...], tables: list[Samples]) -> None:
+    """Refuse runs that call their samples by integers and runs that call them by text."""
+    found = [(run, _ids(table)) for run, table in zip(runs, tables, strict=True) if len(table)]
+    for run, ids in found[1:]:
+        first, of_first = found[0]
+        examples = ids.tolist()[0], of_first.tolist()[0]
+        if (ids.dtype == object) != (of_first.dtype == object):
+            raise LabelAuditError(
+                f"{run.url} has sample ids such as {examples[0]!r}, {first.url} such as {examples[1]!r}: it is unknown "
+                "which samples are the same ones. Record all runs with the same sample_ids=, or all without"
+            )
+
+
+def _shortened(names: list[str] | None) -> str:
+    listed = list(names or ())
+    return ", ".join(listed[:8]) + (", ..." if len(listed) > 8 else "")
 
 
 def _same_labels(runs: tuple[Run, ...], first: Samples, tables: list[Samples]) -> None:

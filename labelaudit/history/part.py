@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from labelaudit.history.frame import Frame, SummaryFrame, scores_frame
-from labelaudit.history.samples import numbers
+from labelaudit.history.samples import find, numbers
 
 Array = npt.NDArray[Any]
 Rows = slice | Array
@@ -93,16 +93,22 @@ def part_of_tables(tables: list[pa.Table], keys: Array, n_classes: int) -> Epoch
         tables: one per writer, in the writers' order.
         keys: (n,) keys of the samples table, in its order.
         n_classes: number of classes.
+
+    Raises:
+        KeyError: the samples table lacks a key.
     """
     of_files = [_keys_of(table) for table in tables]
     columns = [_stored_columns(table, n_classes) for table in tables]
     counting_up = bool(len(keys) and keys[0] == 0 and keys[-1] == len(keys) - 1 and np.all(np.diff(keys) == 1))
     if len(tables) == 1 and counting_up:
         rows = None if "sample" not in tables[0].column_names else of_files[0]
+        if len(of_files[0]) and (of_files[0][0] < 0 or of_files[0][-1] >= len(keys)):
+            raise KeyError(int(of_files[0][0 if of_files[0][0] < 0 else -1]))
         return EpochPart(rows, columns[0], n_classes)
-    order = np.argsort(keys, kind="stable")
     joined = np.concatenate(of_files)
-    rows = order[np.searchsorted(keys, joined, sorter=order)]
+    present, rows = find(keys, joined)
+    if not present.all():
+        raise KeyError(int(joined[~present][0]))
     rows, first = np.unique(rows, return_index=True)
     return EpochPart(rows, _gathered(columns, first), n_classes)
 

@@ -39,11 +39,12 @@ class Recorder(EpochWriter):
         precision: "half" or "single", of the stored numbers.
         planted: mistakes planted on purpose, see `plant_mistakes`; the audit then measures itself on them.
         every_n_epochs: noted in the history.
-        overwrite: replace a history that is already there.
+        overwrite: replace a history that is already there, when the first new epoch is written.
         resume: go on after the last epoch of a finished history; an unfinished one is gone on with anyway.
         start_epoch: the epoch training starts with. None: after the last one there. A number above 0: it
             was resumed from a checkpoint, and older recordings of the epochs from there on no longer count
-            once the first new one is written. 0: training starts anew, which a finished history refuses.
+            once the first new one is written. 0: training starts anew, with options of its own, which a finished
+            history refuses.
         writer: which of several parallel writers this is (the rank).
         segment: number of this start, the same for all writers; None: the next free one.
         ignore_label: rows with this label are not recorded.
@@ -99,6 +100,7 @@ class Recorder(EpochWriter):
         rows.one_of("nan", nan, ("raise", "keep"))
         self._sample_ids = None if sample_ids is None else rows.unique_ids(sample_ids)
         length = n_samples.get("train") if isinstance(n_samples, Mapping) else n_samples
+        rows.refuse_other_length(self._sample_ids, length)
         self._true_labels = None if planted is None else samples.true_labels_of(planted, length)
         self._class_names = None if class_names is None else rows.unique_names(class_names)
         self._keep, self._scores_are, self._precision = keep, scores_are, precision
@@ -115,6 +117,9 @@ class Recorder(EpochWriter):
             writer=writer,
             segment=segment,
         )
+        self._strings = {split: samples.is_hashed(known) for split, known in self._known.items() if len(known)}
+        for split in self._one_dataset & self._strings.keys():
+            self._compare_known(split, self._known[split])
         self._embeddings = EmbeddingWriter(self._folder, embedding_epochs, self.segment, writer, n_writers)
 
     def record(self, ids: Any, scores: Any, labels: Any, *, split: str = "train") -> None:
@@ -135,6 +140,7 @@ class Recorder(EpochWriter):
         facts = self._facts(scores_, ids_)
         encode.check_scores(scores_, facts.scores_are)
         self._check_rows(ids_, labels_, facts, split)
+        self._check_kind(ids_, split)
         packed, broken = encode.packed(
             scores_,
             labels_,
@@ -148,6 +154,9 @@ class Recorder(EpochWriter):
                 f"scores hold NaN or infinity in {int(broken.sum())} of {len(ids_)} rows (first: sample "
                 f"{ids_[broken][0]}): training has diverged, or the scores are not the model's output"
             )
+        if self._manifest is None:
+            self._manifest = self._begin(facts)
+        self._strings[split] = ids_.dtype.kind not in "iu"
         self._open.setdefault(split, rows.OpenEpoch()).add(ids_, labels_, packed)
 
     def record_embeddings(self, ids: Any, vectors: Any, *, split: str = "train") -> None:
@@ -167,15 +176,16 @@ class Recorder(EpochWriter):
 
     def end_epoch(self, epoch: int | None = None, *, split: str = "train", whole: bool = True) -> int:
         """Write the epoch's file, and that of its embeddings; see `EpochWriter.end_epoch`."""
-        number = self.next_epoch if epoch is None else epoch
         if split not in self._open:
             self._embeddings.refuse_alone(split)
-        self._embeddings.write(number, split, whole=whole)  # first: a file without its epoch does not count
-        super().end_epoch(epoch, split=split, whole=whole)
+        number = super().end_epoch(epoch, split=split, whole=whole)
         self._embeddings.thin_out(split)
         if self._n_parts and whole:
             self._embeddings.remove_parts(split, up_to=number)
         return number
+
+    def _write_beside(self, number: int, split: str, *, whole: bool) -> None:
+        self._embeddings.write(number, split, whole=whole)
 
     def discard_epoch(self, *, split: str = "train") -> None:
         """Forget the rows of an epoch that will not be finished."""
@@ -193,6 +203,7 @@ class Recorder(EpochWriter):
         """Go on with the rows that `save_part` kept; see `EpochWriter.load_part`."""
         there = super().load_part(name, split=split)
         if there:
+            self._strings[split] = bool(self._open[split].ids)
             self._embeddings.load_part(name, split)
         return there
 
@@ -202,42 +213,93 @@ class Recorder(EpochWriter):
         self._embeddings.close()
 
     def _facts(self, scores: Array, ids: Array) -> manifest.Manifest:
-        """Return the manifest, made from the first rows where there is none yet."""
+        """Return the manifest, made from these rows where there is none yet."""
+        n_classes = max(scores.shape[1], 2)
+        there = self._manifest or self._superseded
+        if there is not None and n_classes != there.n_classes:
+            raise LabelAuditError(
+                f"got scores of {n_classes} classes, but {self._folder.url} has {there.n_classes}. "
+                "Name another folder or pass overwrite=True"
+            )
         if self._manifest is not None:
-            n_classes = max(scores.shape[1], 2)
-            if n_classes != self._manifest.n_classes:
-                raise LabelAuditError(
-                    f"got scores of {n_classes} classes, but {self._folder.url} has {self._manifest.n_classes}. "
-                    "Name another folder or pass overwrite=True"
-                )
             return self._manifest
         kind = encode.scores_kind(scores) if self._scores_are == "auto" else self._scores_are
-        n_classes = max(scores.shape[1], 2)
+        self._check_classes(n_classes)
+        small = n_classes <= encode.KEEP_SCORES_UP_TO
+        positions = ids.dtype.kind in "iu" and any(self._lengths.values())
+        return manifest.Manifest(
+            task=TASK,
+            n_classes=n_classes,
+            class_names=self._class_names,
+            keep=("scores" if small else "summary") if self._keep == "auto" else self._keep,
+            precision=self._precision,
+            scores_are=kind,
+            keys="position" if positions else "id",
+            every_n_epochs=self._every,
+        )
+
+    def _check_classes(self, n_classes: int) -> None:
         if self._class_names is not None and len(self._class_names) != n_classes:
             raise LabelAuditError(
                 f"class_names has {len(self._class_names)} names, the scores have {n_classes} classes"
             )
-        small = n_classes <= encode.KEEP_SCORES_UP_TO
-        positions = ids.dtype.kind in "iu" and any(self._lengths.values())
-        return self._begin(
-            manifest.Manifest(
-                task=TASK,
-                n_classes=n_classes,
-                class_names=self._class_names,
-                keep=("scores" if small else "summary") if self._keep == "auto" else self._keep,
-                precision=self._precision,
-                scores_are=kind,
-                keys="position" if positions else "id",
-                every_n_epochs=self._every,
+        if self._true_labels is not None:
+            samples.refuse_true_labels(self._true_labels, n_classes)
+
+    def _going_on(self, before: manifest.Manifest) -> manifest.Manifest:
+        self._check_classes(before.n_classes)
+        names = self._class_names or before.class_names
+        asked = {
+            "keep": before.keep if self._keep == "auto" else self._keep,
+            "scores_are": before.scores_are if self._scores_are == "auto" else self._scores_are,
+            "precision": before.precision if self._precision == "half" else self._precision,  # half: the default
+            "class_names": names if before.class_names is not None else None,
+        }
+        for option, now in asked.items():
+            if now != getattr(before, option):
+                raise LabelAuditError(
+                    f"{self._folder.url} was recorded with {option}={getattr(before, option)!r}, and this run, which "
+                    f"goes on with it, has {now!r}. Leave {option}= as it was, name another folder, or pass "
+                    "overwrite=True"
+                )
+        return before.with_(class_names=names)
+
+    def _check_kind(self, ids: Array, split: str) -> None:
+        """Refuse text where samples went by integers before, and the other way round."""
+        strings = ids.dtype.kind not in "iu"
+        if strings and split in self._one_dataset and not (self._sample_ids is None and self._true_labels is None):
+            option = "planted" if self._sample_ids is None else "sample_ids"
+            raise LabelAuditError(
+                f"{option}= goes by position in the dataset, and the {split} samples come with ids of their own "
+                f"(first: {ids[0]!r}). Record positions, or leave {option}= out"
             )
-        )
+        if self._strings.get(split, strings) != strings:
+            before, now = ("integers", "text") if strings else ("text", "integers")
+            raise LabelAuditError(
+                f"ids of {split} samples were {before} before and are {now} now (first: {ids[0]!r}): a sample keeps "
+                "its id. Record the same ids in every epoch, name another folder, or pass overwrite=True"
+            )
+
+    def _compare_known(self, split: str, known: Samples) -> None:
+        """Compare what the user says of an earlier start's samples with what that start said of them.
+
+        Where the earlier start said nothing, what is said now is written with the first new epoch.
+        """
+        if self._strings[split] or not len(known):
+            return
+        ids = rows.by_position(self._sample_ids, known.keys, "sample_ids")
+        true = rows.by_position(self._true_labels, known.keys, "planted")
+        told = rows.told(known, Samples(known.keys, known.labels, ids, true), split, self._folder.url)
+        if told is not None:
+            self._known[split] = self._restated[split] = told
 
     def _check_rows(self, ids: Array, labels: Array, facts: manifest.Manifest, split: str) -> None:
         outside = (labels < 0) | (labels >= facts.n_classes)
         if outside.any():
             raise LabelAuditError(
                 f"label {labels[outside][0]} of sample {ids[outside][0]} is out of range: the scores have "
-                f"{facts.n_classes} classes, 0 to {facts.n_classes - 1}"
+                f"{facts.n_classes} classes, 0 to {facts.n_classes - 1}. If it marks samples to leave out, pass "
+                f"ignore_label={labels[outside][0]}"
             )
         length = self._lengths.get(split)
         if ids.dtype.kind in "iu" and length is not None:
@@ -261,3 +323,6 @@ class Recorder(EpochWriter):
         if split in self._one_dataset and fresh.ids is None:
             fresh.ids = rows.by_position(self._sample_ids, fresh.keys, "sample_ids")
             fresh.true_labels = rows.by_position(self._true_labels, fresh.keys, "planted")
+        known = self._known.get(split)
+        if known is not None and len(known):
+            rows.refuse_untold(known, fresh, split, self._folder.url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from labelaudit.errors import LabelAuditError
-from labelaudit.history.samples import Samples, as_id_array, from_table, keys_of, numbers
+from labelaudit.history.samples import Samples, as_id_array, find, from_table, has_id, keys_of, numbers
 
 Array = npt.NDArray[Any]
 PRECISIONS: dict[str, type[np.floating[Any]]] = {"half": np.float16, "single": np.float32}
@@ -80,19 +81,37 @@ class OpenEpoch:
             self.columns.setdefault(name, []).append(column)
 
     def finished(self) -> FinishedEpoch:
-        """Return one row per sample; of several presentations the last counts."""
+        """Return one row per sample; of several presentations the last counts.
+
+        Raises:
+            LabelAuditError: a sample came with two labels.
+        """
         keys = np.concatenate(self.keys)
         order = np.argsort(keys, kind="stable")
         ordered = keys[order]
         changes = ordered[1:] != ordered[:-1]
         arrival = order[np.append(True, changes)]
+        labels = np.concatenate(self.labels)
+        if not changes.all():
+            _refuse_two_labels(labels[order], ordered, changes)
         order = order[np.append(changes, True)]
         ids = np.concatenate(self.ids)[order] if self.ids else None
         return FinishedEpoch(
-            Samples(keys[order], np.concatenate(self.labels)[order], ids),
+            Samples(keys[order], labels[order], ids),
             {name: np.concatenate(chunks, axis=-1)[..., order] for name, chunks in self.columns.items()},
             len(keys) + self.presented_before,
             arrival,
+        )
+
+
+def _refuse_two_labels(labels: Array, keys: Array, changes: npt.NDArray[np.bool_]) -> None:
+    """Refuse a sample with two labels; labels (n,), keys (n,) in ascending order, changes (n - 1,) between the keys."""
+    differing = ~changes & (labels[1:] != labels[:-1])
+    if differing.any():
+        row = int(differing.argmax())
+        raise LabelAuditError(
+            f"sample {keys[row]} came with labels {labels[row]} and {labels[row + 1]} in one epoch. A sample has one "
+            "given label: check the ids, or pass the labels that the dataset gives"
         )
 
 
@@ -121,16 +140,16 @@ def checked_batch(ids: Any, scores: Any, labels: Any, ignore_label: int | None) 
     Raises:
         LabelAuditError: lengths or types do not fit each other.
     """
-    ids, scores, labels = np.asarray(ids), np.asarray(scores), np.asarray(labels)
+    ids, scores, labels = checked_ids(ids), as_array(scores, "scores"), as_array(labels, "labels")
     if scores.ndim == 1:
         scores = scores[:, None]
-    if scores.ndim != 2 or scores.dtype.kind not in "fiu":
+    if scores.ndim != 2 or scores.dtype.kind not in "fiu" or not scores.shape[1]:
         raise LabelAuditError(
             f"scores have shape {scores.shape} and type {scores.dtype}; expected (samples, classes) numbers"
         )
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if not len(ids) == len(scores) == len(labels) or ids.ndim != 1 or labels.ndim != 1:
+    if ids.ndim != 1 or labels.ndim != 1 or not len(ids) == len(scores) == len(labels):
         raise LabelAuditError(
             f"lengths differ: ids have shape {ids.shape}, scores {scores.shape}, labels {labels.shape}; "
             "expected (n,), (n, classes) and (n,)"
@@ -143,14 +162,57 @@ def checked_batch(ids: Any, scores: Any, labels: Any, ignore_label: int | None) 
     return ids, scores.astype(np.float32) if scores.dtype.kind in "iu" else scores, labels
 
 
+def as_array(values: Any, what: str) -> Array:
+    """Return values as an array, refusing rows that differ in length."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise LabelAuditError(f"{what} have rows of different lengths; expected one row per sample") from None
+
+
+def checked_ids(ids: Any) -> Array:
+    """Return ids as integers or as text, (n,); anything else is refused."""
+    array = as_array(ids, "ids")
+    if array.dtype.kind in "iu":
+        if array.dtype == np.uint64:
+            _refuse_large(int(array.max(initial=0)))
+        return array
+    if array.dtype.kind in "UT" and not isinstance(ids, (list, tuple)):
+        return array
+    if not array.size:
+        return array.astype(np.int64)
+    listed = list(np.ravel(np.array(ids, dtype=object)))  # NumPy makes text of [1, "a"], and numbers of [1, None]
+    others = [one for one in listed if not isinstance(one, (str, os.PathLike))]
+    if not others:
+        return array
+    wrong = [one for one in others if isinstance(one, (bool, np.bool_)) or not isinstance(one, (int, np.integer))]
+    if len(others) == len(listed) and not wrong:
+        _refuse_large(max(listed))
+        return array.astype(np.int64)
+    one = (wrong or others)[0]
+    raise LabelAuditError(f"id {one!r} is of type {type(one).__name__}; expected integers only, or text only")
+
+
+def _refuse_large(largest: int) -> None:
+    if largest >= 2**63:
+        raise LabelAuditError(f"id {largest} is larger than 2**63 - 1; pass such ids as text, str(id)")
+
+
 def integer_labels(labels: Array) -> Array:
     """Return labels as integers; whole numbers stored as floats are taken, anything else refused."""
     if labels.dtype.kind in "iub":
         return labels.astype(np.int64)
-    if labels.dtype.kind == "f" and bool(np.all(labels == np.floor(labels))):
+    if not labels.size:
         return labels.astype(np.int64)
+    if labels.dtype.kind == "f":
+        whole = np.isfinite(labels) & (labels == np.floor(labels))
+        if whole.all():
+            return labels.astype(np.int64)
+        first = labels[~whole][0]
+    else:
+        first = next((one for one in labels.flat if not isinstance(one, (int, float))), labels.flat[0])
     raise LabelAuditError(
-        f"labels have type {labels.dtype} (first: {labels.flat[0]!r}); expected class numbers 0, 1, ... "
+        f"labels have type {labels.dtype} (first that is no class number: {first}); expected class numbers 0, 1, ... "
         "Names belong in class_names="
     )
 
@@ -192,8 +254,8 @@ def by_position(values: Array | None, keys: Array, option: str) -> Array | None:
     if values is None:
         return None
     if option == "planted":
-        values = np.append(values, np.int32(-1))
-        return values[np.minimum(keys, len(values) - 1)]
+        there = (keys >= 0) & (keys < len(values))
+        return np.append(values, np.int32(-1))[np.where(there, keys, len(values))]
     if keys.min(initial=0) < 0 or keys.max(initial=0) >= len(values):
         raise LabelAuditError(
             f"{option} has {len(values):,} entries, but sample {keys.max()} was recorded; "
@@ -202,22 +264,82 @@ def by_position(values: Array | None, keys: Array, option: str) -> Array | None:
     return values[keys]
 
 
+def refuse_other_length(sample_ids: Array | None, length: int | None) -> None:
+    """Refuse ids that are more or fewer than the positions of the dataset they name."""
+    if sample_ids is not None and length is not None and len(sample_ids) != length:
+        raise LabelAuditError(
+            f"sample_ids has {len(sample_ids):,} entries, the train set has {length:,} samples; it needs one entry per "
+            "position of the dataset. For a Subset name its own samples, or, with PredictionRecorder, all of the "
+            'dataset under it and pass subset_ids="underlying"'
+        )
+
+
+def told(known: Samples, now: Samples, split: str, where: str) -> Samples | None:
+    """Return known samples with what is said of them now; None when that is nothing new.
+
+    Args:
+        known: samples of an earlier start, (n,).
+        now: the same samples, as this start names them.
+        split: which split.
+        where: the history.
+
+    Raises:
+        LabelAuditError: an id or a true label is another one than before.
+    """
+    ids, true = known.ids, known.true_labels
+    if now.ids is not None:
+        untold = np.ones(len(known), bool) if ids is None else ~has_id(ids)
+        if ids is not None:
+            _refuse_another(~untold & (ids.astype(object) != now.ids.astype(object)), ids, now.ids, "id", split, where)
+        ids = now.ids if untold.any() else ids
+    if now.true_labels is not None:
+        if true is not None:
+            differing = true != now.true_labels
+            _refuse_another(differing, true, now.true_labels, "true label", split, where)
+        true = now.true_labels
+    if ids is known.ids and (true is known.true_labels or known.true_labels is not None):
+        return None
+    return Samples(known.keys, known.labels, ids, true)
+
+
+def _refuse_another(differing: Array, before: Array, now: Array, what: str, split: str, where: str) -> None:
+    if differing.any():
+        one = int(differing.argmax())
+        option = "sample_ids" if what == "id" else "planted"
+        raise LabelAuditError(
+            f"{where} has a {split} sample with {what} {before[one]!s}, which now has {now[one]!s} "
+            f"({int(differing.sum()):,} samples changed). Pass {option}= as before, name another folder, or pass "
+            "overwrite=True"
+        )
+
+
+def refuse_untold(known: Samples, fresh: Samples, split: str, where: str) -> None:
+    """Refuse new samples of which less is said than of the known ones."""
+    for option, before, now in (
+        ("sample_ids", known.ids, fresh.ids),
+        ("planted", known.true_labels, fresh.true_labels),
+    ):
+        if before is not None and now is None:
+            raise LabelAuditError(
+                f"{where} was recorded with {option}=, and {len(fresh):,} new {split} samples come without (first: "
+                f"sample {fresh.keys[0]}). Pass {option}= as before, name another folder, or pass overwrite=True"
+            )
+
+
 def known_rows(known: Samples, seen: Samples, split: str) -> npt.NDArray[np.bool_]:
     """Say which of the seen samples are known already, (n,).
 
     Raises:
         LabelAuditError: a known sample now has another label.
     """
-    order = np.argsort(known.keys, kind="stable")
-    place = np.searchsorted(known.keys, seen.keys, sorter=order)
-    row = order[np.minimum(place, len(order) - 1)]
-    present = known.keys[row] == seen.keys
-    changed = present & (known.labels[row] != seen.labels)
+    present, row = find(known.keys, seen.keys)
+    before, now = known.labels[row], seen.labels[present]
+    changed = before != now
     if changed.any():
         one = int(changed.argmax())
         raise LabelAuditError(
-            f"{split} sample {seen.keys[one]} had label {known.labels[row[one]]} and now has "
-            f"{seen.labels[one]} ({int(changed.sum()):,} samples changed). A sample keeps its given label: "
+            f"{split} sample {known.keys[row[one]]} had label {before[one]} and now has "
+            f"{now[one]} ({int(changed.sum()):,} samples changed). A sample keeps its given label: "
             "check the ids, pass labels= for mixed targets, or record into another folder after relabelling"
         )
     return present

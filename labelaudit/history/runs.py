@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -66,7 +67,8 @@ class StoredRun:
     def samples(self, split: str) -> Samples:
         """Return the samples table, sorted by position or integer id; string ids as first seen."""
         if split not in self._samples:
-            found = samples.read(self.folder, split)
+            found = samples.named(samples.read(self.folder, split))
+            self._refuse_no_samples(split, len(found))
             hashed = found.ids is not None and self.manifest.keys == "id"
             self._samples[split] = found if hashed else found.take(np.argsort(found.keys, kind="stable"))
         return self._samples[split]
@@ -95,7 +97,7 @@ class StoredRun:
         for file in self._files[split][epoch]:
             name = f"{layout.epochs_folder(split)}/{file.name}"
             where, verified = f"{self.url}/{name} (epoch {epoch})", name in self._verified
-            header, table = arrow_file.decode(self.folder.read(name), where, verified=verified)
+            header, table = arrow_file.decode(self.folder.read(name), where, verified=verified, spare=True)
             self._verified.add(name)
             if (header["epoch"], header["split"]) != (epoch, split):
                 raise LabelAuditError(
@@ -108,10 +110,11 @@ class StoredRun:
     def open_epoch(self, split: str, epoch: int) -> EpochPart:
         """Return an epoch's predictions."""
         keys = self.samples(split).keys
-        part = part_of_tables(self.tables(split, epoch), keys, self.manifest.n_classes)
-        if (len(part) if part.rows is None else int(part.rows[-1]) + 1) > len(keys):
-            raise self._unnamed(split, epoch)
-        return part
+        tables = self.tables(split, epoch)
+        try:
+            return part_of_tables(tables, keys, self.manifest.n_classes)
+        except KeyError:
+            raise self._unnamed(split, epoch) from None
 
     def epoch_rows(self, split: str, epoch: int, presented: int) -> EpochRows:
         """Return an epoch's rows as they would be written to one file."""
@@ -128,9 +131,17 @@ class StoredRun:
         """Return how many samples an epoch saw, once its files are found to be whole."""
         return len(self.open_epoch(split, epoch))
 
+    def _refuse_no_samples(self, split: str, found: int) -> None:
+        if not found and split in self.splits:
+            raise LabelAuditError(
+                f"{self.url} holds epochs of {split}, but samples/{split}, which names their samples, is missing or "
+                "empty. Restore it from a copy, or record again"
+            )
+
     def _unnamed(self, split: str, epoch: int) -> LabelAuditError:
         return LabelAuditError(
-            f"{self.url}: epoch {epoch} holds samples that samples/{split} does not name; a file is missing there"
+            f"{self.url}: epoch {epoch} holds samples that samples/{split} does not name; a file is missing there. "
+            "Restore it from a copy, or record again"
         )
 
 
@@ -153,6 +164,10 @@ def open_run(folder: Folder) -> StoredRun:
 
 
 def _what_is_there(folder: Folder) -> str:
+    path = Path(folder.url)
+    if path.is_file():
+        hint = "name the folder it lies in" if path.suffix == ".jsonl" else "name the folder of a history"
+        return f"{path} is a file that is no history: {hint}"
     names, folders = folder.names(), folder.folders()
     if "epochs" in folders:
         return f"{folder.url} has epoch files but no {MANIFEST}: restore it, or record again"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ class Samples:
     Attributes:
         keys: (n,) int64, what epoch files call a sample: its position, its integer id or its id's hash.
         labels: (n,) int32 given labels.
-        ids: (n,) the user's ids, or None where the keys are the ids.
+        ids: (n,) the user's ids, or None where the keys are the ids. A single one is None where only others were named.
         true_labels: (n,) int32, -1 where no mistake was planted; or None.
     """
 
@@ -94,8 +95,10 @@ def numbers(column: pa.ChunkedArray | pa.Array) -> Array:
 def merge(parts: list[Samples], where: str) -> Samples:
     """Join the samples files of a history: one row per key, the first file that names it counts.
 
+    Of its id and true label the first file counts that has one. An id is None where no file has it and others have one.
+
     Raises:
-        LabelAuditError: two files give one sample different labels or ids.
+        LabelAuditError: two files give one sample different labels.
     """
     if len(parts) == 1 and bool(np.all(parts[0].keys[1:] > parts[0].keys[:-1])):
         return parts[0]
@@ -109,20 +112,94 @@ def merge(parts: list[Samples], where: str) -> Samples:
             f"{where} gives sample {keys[row]} two labels, {labels[first][inverse][row]} and {labels[row]}. "
             "A history belongs to one set of labels: record into another folder after relabelling"
         )
-    ids = _joined([part.ids for part in parts])
-    true = _joined([part.true_labels for part in parts])
-    return Samples(keys, labels, ids, true).take(np.sort(first))
+    rows = np.sort(first)
+    ids, true = _ids_of(parts), _true_labels_of(parts)
+    if ids is not None:
+        ids = ids[_told_first(has_id(ids), keys, first)]
+        if ids.dtype == object and any(p.ids is None or p.ids.dtype != object for p in parts) and has_id(ids).all():
+            ids = as_id_array(ids.tolist())
+    if true is not None:
+        true = true[_told_first(true >= 0, keys, first)]
+    return Samples(keys[rows], labels[rows], ids, true)
 
 
-def _joined(columns: list[Array | None]) -> Array | None:
-    present = [column for column in columns if column is not None]
-    return np.concatenate(present) if len(present) == len(columns) and present else None
+def _told_first(told: npt.NDArray[np.bool_], keys: Array, first: Array) -> Array:
+    """Return for each key, in the order in which they come first, the first row that tells something; else its first.
+
+    Args:
+        told: (n,) which rows tell something.
+        keys: (n,) keys of the rows, several times the same one.
+        first: (m,) the first row of each different key, in the order of the keys.
+    """
+    source = first.copy()
+    if not told.all():
+        telling = np.flatnonzero(told)
+        values, at = np.unique(keys[telling], return_index=True)
+        source[np.searchsorted(keys[first], values)] = telling[at]
+    return source[np.argsort(first, kind="stable")]
+
+
+def _ids_of(parts: list[Samples]) -> Array | None:
+    """Return the ids of all parts, (n,), None where a part has none; None where no part has any."""
+    listed = [part.ids for part in parts if part.ids is not None]
+    if not listed:
+        return None
+    if len(listed) == len(parts) and len({ids.dtype for ids in listed}) == 1:
+        return np.concatenate(listed)
+    return np.concatenate([np.full(len(p), None) if p.ids is None else p.ids.astype(object) for p in parts])
+
+
+def _true_labels_of(parts: list[Samples]) -> Array | None:
+    """Return the true labels of all parts, (n,), -1 where a part has none; None where no part has any."""
+    if all(part.true_labels is None for part in parts):
+        return None
+    return np.concatenate([np.full(len(p), -1, np.int32) if p.true_labels is None else p.true_labels for p in parts])
+
+
+def has_id(ids: Array) -> npt.NDArray[np.bool_]:
+    """Return which ids are not None, (n,)."""
+    if ids.dtype != object:
+        return np.ones(len(ids), bool)
+    return np.fromiter((one is not None for one in ids), bool, len(ids))
+
+
+def named(table: Samples) -> Samples:
+    """Return the samples with their keys as ids where only others have one."""
+    if table.ids is None or has_id(table.ids).all():
+        return table
+    ids = [str(key) if one is None else str(one) for key, one in zip(table.keys, table.ids, strict=True)]
+    return Samples(table.keys, table.labels, as_id_array(ids), table.true_labels)
+
+
+def is_hashed(table: Samples) -> bool:
+    """Return whether the keys are hashes of the ids."""
+    if table.ids is None or table.ids.dtype.kind in "iu" or table.ids[0] is None:
+        return False
+    return bool(keys_of(table.ids[:1])[0][0] == table.keys[0])
+
+
+def find(keys: Array, wanted: Array) -> tuple[npt.NDArray[np.bool_], Array]:
+    """Return which of some keys are there, (m,), and at which rows, in their order.
+
+    Args:
+        keys: (n,) different keys, in any order.
+        wanted: (m,) keys to look for.
+
+    >>> find(np.array([7, 3]), np.array([3, 5, 7]))
+    (array([ True, False,  True]), array([1, 0]))
+    """
+    if not len(keys):
+        return np.zeros(len(wanted), bool), np.empty(0, np.int64)
+    order = np.argsort(keys, kind="stable")
+    rows = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
+    present = keys[rows] == wanted
+    return present, rows[present]
 
 
 def as_id_array(ids: Sequence[Any]) -> Array:
     """Return ids as an integer array where all are integers, else as an array of Python strings."""
     array = np.asarray(ids)
-    if array.dtype.kind in "iu":
+    if array.dtype.kind in "iu" and not (array.dtype == np.uint64 and array.max(initial=0) >= 2**63):
         return array.astype(np.int64)
     return np.array([str(one) for one in ids], dtype=object)
 
@@ -147,16 +224,51 @@ def true_labels_of(planted: Any, n_samples: int | None) -> Array:
     """
     mapping = getattr(planted, "planted", planted)
     if isinstance(mapping, Mapping):
-        positions = np.fromiter((int(key) for key in mapping), np.int64, len(mapping))
-        values = np.fromiter((int(value) for value in mapping.values()), np.int32, len(mapping))
-        length = max(n_samples or 0, int(positions.max(initial=-1)) + 1)
-        true = np.full(length, -1, np.int32)
+        positions, values = _integers(mapping), _integers(mapping.values())
+        if values.min(initial=0) < 0:
+            raise LabelAuditError(f"planted= has true label {values.min()}; expected class numbers 0, 1, ...")
+        outside = (positions < 0) | (positions >= (np.inf if n_samples is None else n_samples))
+        if outside.any():
+            of = "" if n_samples is None else f" in a dataset of {n_samples:,} samples"
+            raise LabelAuditError(
+                f"planted= has sample {positions[outside][0]}, which is no position{of}; expected "
+                "{position: true label}"
+            )
+        true = np.full(int(positions.max(initial=-1)) + 1, -1, np.int32)
         true[positions] = values
-        return true
-    array = np.asarray(mapping)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
+    else:
+        array = np.asarray(mapping)
+        if array.ndim != 1 or array.dtype.kind not in "iu":
+            raise LabelAuditError(
+                f"planted= takes what plant_mistakes returned, or all true labels as (n,) integers; "
+                f"got {type(planted).__name__} of shape {array.shape} and type {array.dtype}"
+            )
+        if n_samples is not None and len(array) > n_samples:
+            raise LabelAuditError(
+                f"planted= has {len(array):,} true labels, the dataset has {n_samples:,} samples; it needs one per "
+                "position"
+            )
+        true = array.astype(np.int32)
+    missing = max((n_samples or 0) - len(true), 0)
+    return np.append(true, np.full(missing, -1, np.int32)) if missing else true
+
+
+def _integers(values: Iterable[Any]) -> Array:
+    try:
+        return np.array([operator.index(value) for value in values], np.int64)
+    except TypeError:
+        wrong = next(value for value in values if not hasattr(value, "__index__"))
         raise LabelAuditError(
-            f"planted= takes what plant_mistakes returned, or all true labels as (n,) integers; "
-            f"got {type(planted).__name__} of shape {array.shape} and type {array.dtype}"
+            f"planted= goes by position, {{position: true label}}, both integers; got {wrong!r}"
+        ) from None
+
+
+def refuse_true_labels(true_labels: Array, n_classes: int) -> None:
+    """Refuse a planted mistake whose true label is no class."""
+    outside = (true_labels < -1) | (true_labels >= n_classes)
+    if outside.any():
+        row = int(outside.argmax())
+        raise LabelAuditError(
+            f"planted= gives sample {row} the true label {true_labels[row]}, which is out of range: there are "
+            f"{n_classes} classes, 0 to {n_classes - 1}"
         )
-    return array.astype(np.int32)

@@ -42,7 +42,7 @@ def read(folder: Folder, split: str, name: str, writer: int, facts: Manifest | N
         LabelAuditError: it is damaged, or was recorded with other options than `facts`.
     """
     path = _path(split, name, writer)
-    header, table = arrow_file.decode(folder.read(path), f"{folder.url}/{path}")
+    header, table = arrow_file.decode(folder.read(path), f"{folder.url}/{path}", spare=True)
     written = Manifest(**header["manifest"])
     for option in _MUST_AGREE if facts is not None else ():
         before, now = getattr(written, option), getattr(facts, option)

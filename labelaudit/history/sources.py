@@ -17,9 +17,9 @@ from labelaudit.history.folder import open_folder
 from labelaudit.history.foreign import is_foreign, open_foreign
 from labelaudit.history.history import History
 from labelaudit.history.manifest import Manifest
-from labelaudit.history.rows import integer_labels, one_of, unique_ids, unique_names
+from labelaudit.history.rows import as_array, integer_labels, one_of, unique_ids, unique_names
 from labelaudit.history.runs import ROOM_OF_TASK, HeldOutRun, MemoryRun, Run, StoredRun, open_run
-from labelaudit.history.samples import Samples, true_labels_of
+from labelaudit.history.samples import Samples, refuse_true_labels, true_labels_of
 
 PathLike = str | os.PathLike[str]
 
@@ -28,10 +28,11 @@ def open_history(path: PathLike | Sequence[PathLike], *, held_out: str | None = 
     """Open a history for reading.
 
     Args:
-        path: the folder or fsspec URL a recorder wrote, a ``.npz`` file with ``scores`` (or ``pred_probs``)
-            and ``labels``, or a list of those: runs on the same samples and labels. Also what other tools wrote:
-            a folder with dataset-cartography's ``dynamics_epoch_*.jsonl``, AUM's ``full_aum_records.csv``,
-            InterpretDL's ``stats.pkl``; see `labelaudit.history.foreign.open_foreign`.
+        path: the folder or fsspec URL a recorder wrote, or a ``.npz`` file with ``scores`` (or ``pred_probs``, or
+            ``logits``), ``labels`` and, if you like, ``sample_ids`` and ``class_names``. Also what other tools wrote: a
+            folder with dataset-cartography's ``dynamics_epoch_*.jsonl``, AUM's ``full_aum_records.csv``, InterpretDL's
+            ``stats.pkl``; see `labelaudit.history.foreign.open_foreign`. Or a list of those: runs on the same samples
+            and labels.
         held_out: name of the split, such as "val", under which runs recorded samples of the same data set that they
             left out of training. They are read beside the others, each as a run of its own that nobody memorised:
             for cross-validated runs, where every sample is held out by some run and trained on by the others.
@@ -45,7 +46,7 @@ def open_history(path: PathLike | Sequence[PathLike], *, held_out: str | None = 
         raise LabelAuditError("open_history got an empty list; name at least one run")
     runs: list[Run] = []
     for one in paths:
-        if os.fspath(one).endswith(".npz"):
+        if is_npz(Path(one)):
             runs += _from_npz(Path(one)).runs_read
         elif "://" not in os.fspath(one) and is_foreign(Path(one)):
             runs += open_foreign(Path(one)).runs_read
@@ -106,14 +107,14 @@ def history_from_arrays(
     """
     one_of("scores_are", scores_are, ("auto", "logits", "probabilities"))
     cube = _cube(scores)
-    given = integer_labels(np.atleast_1d(np.asarray(labels)))
+    given = integer_labels(np.atleast_1d(as_array(labels, "labels")))
     epochs, n, n_classes = cube.shape
     if given.shape != (n,):
         raise LabelAuditError(
             f"lengths differ: scores have shape {cube.shape} (epochs, samples, classes), labels {given.shape}; "
             f"expected {n:,} labels"
         )
-    if n == 0 or epochs == 0:
+    if cube.size == 0:
         raise LabelAuditError(f"scores have shape {cube.shape}: there is nothing to read")
     if np.isnan(cube).any():
         epoch, row, _ = (int(axis[0]) for axis in np.nonzero(np.isnan(cube)))
@@ -133,6 +134,8 @@ def history_from_arrays(
         encode.check_scores(epoch, kind)
         logits.append(encode.as_logits(epoch, kind))
     true = None if planted is None else true_labels_of(planted, n)
+    if true is not None:
+        refuse_true_labels(true, n_classes)
     table = Samples(np.arange(n, dtype=np.int64), given.astype(np.int32), ids, true)
     names = None if class_names is None else unique_names(class_names)
     facts = Manifest("classification", n_classes, names, "scores", "single", kind, "position", {"train": n})
@@ -163,6 +166,11 @@ def _cube(scores: Any) -> npt.NDArray[np.floating[Any]]:
     return cube
 
 
+def is_npz(path: Path) -> bool:
+    """Return whether a path names a NumPy archive."""
+    return path.name.endswith(".npz") and not path.is_dir()
+
+
 def _from_npz(path: Path) -> History:
     if not path.is_file():
         raise LabelAuditError(f"there is no file {path}")
@@ -171,12 +179,19 @@ def _from_npz(path: Path) -> History:
             arrays = {name: file[name] for name in file.files}
     except (ValueError, OSError, EOFError, KeyError) as problem:
         raise LabelAuditError(f"{path} cannot be read as a NumPy archive without pickles: {problem}") from None
-    scores = next((arrays[name] for name in ("scores", "pred_probs", "logits") if name in arrays), None)
-    if scores is None or "labels" not in arrays:
+    name = next((name for name in ("scores", "pred_probs", "logits") if name in arrays), None)
+    if name is None or "labels" not in arrays:
         raise LabelAuditError(
             f"{path} holds {', '.join(sorted(arrays)) or 'nothing'}; expected scores (or pred_probs) and labels"
         )
-    names = arrays.get("class_names")
-    return history_from_arrays(
-        scores, arrays["labels"], class_names=None if names is None else [str(name) for name in names]
-    )
+    names, ids = arrays.get("class_names"), arrays.get("sample_ids")
+    try:
+        return history_from_arrays(
+            arrays[name],
+            arrays["labels"],
+            scores_are={"pred_probs": "probabilities", "logits": "logits"}.get(name, "auto"),
+            sample_ids=None if ids is None else ids.tolist(),
+            class_names=None if names is None else [str(name) for name in names],
+        )
+    except LabelAuditError as problem:
+        raise LabelAuditError(f"{path}, {name}: {problem}") from None

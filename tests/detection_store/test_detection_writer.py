@@ -386,3 +386,45 @@ def test_a_kill_loses_no_finished_epoch_and_the_next_run_goes_on(tmp_path: Path)
     history = open_history(tmp_path)
     assert isinstance(history, DetectionHistory)
     check_all(history, range(4))
+
+
+def test_a_missing_samples_file_is_found(tmp_path: Path) -> None:
+    with DetectionWriter(tmp_path) as writer:
+        for images in (range(0, N, 2), range(N)):
+            record(writer, images, 0)
+            writer.end_epoch()
+    (tmp_path / "samples" / "train" / "e00001-s00-w0000.arrow").unlink()
+    with pytest.raises(LabelAuditError, match="epoch 1 holds samples that samples/train does not name"):
+        open_history(tmp_path).epoch(1)
+    (tmp_path / "samples" / "train" / "e00000-s00-w0000.arrow").unlink()
+    with pytest.raises(LabelAuditError, match="holds epochs of train, but samples/train"):
+        check_history(tmp_path)
+
+
+def test_other_class_names_are_refused_when_going_on(tmp_path: Path) -> None:
+    def one_epoch(**options: Any) -> None:
+        writer = DetectionWriter(tmp_path, **options)
+        record(writer, range(N), 0)
+        writer.end_epoch()
+
+    one_epoch(class_names=list("abcde"))
+    one_epoch(class_names=list("abcde"))
+    one_epoch()
+    with pytest.raises(LabelAuditError, match=r"recorded with class_names .* which goes on with it, has"):
+        DetectionWriter(tmp_path, class_names=list("edcba"))
+    one_epoch(class_names=list("edcba"), start_epoch=0)
+    assert open_history(tmp_path).class_names == list("edcba")
+
+
+def test_sample_ids_fit_the_dataset(tmp_path: Path) -> None:
+    with pytest.raises(LabelAuditError, match="sample_ids has 5 entries, the train set has 30 samples"):
+        DetectionWriter(tmp_path, n_samples=N, sample_ids=list("abcde"))
+
+
+def test_overwrite_deletes_nothing_before_the_first_epoch_is_whole(tmp_path: Path) -> None:
+    write(tmp_path)
+    writer = DetectionWriter(tmp_path, overwrite=True)
+    record(writer, range(N), 0)
+    assert open_history(tmp_path).n_epochs == 3
+    writer.end_epoch()
+    assert open_history(tmp_path).n_epochs == 1

@@ -14,6 +14,7 @@ import pytest
 
 from labelaudit import History, LabelAuditError, Recorder, audit, history_from_arrays, open_history
 from labelaudit.exporting import write_aum, write_cartography
+from labelaudit.history.check import check_history
 
 N, K, EPOCHS = 30, 4, 5
 IDS = [f"s{i}" for i in range(N)]
@@ -158,7 +159,16 @@ def test_a_pickle_executes_nothing(tmp_path: Path) -> None:
             b"sample_id,num_measurements,target_logit,target_val,other_logit,other_val\n0,1,.5,1,.1,0\n0,2,.5,0,.1,1\n",
             "two labels",
         ),
+        (
+            "a.csv",
+            b"sample_id,num_measurements,target_logit,target_val,other_logit,other_val\n",
+            "has no rows; expected one for every sample and epoch",
+        ),
         ("dynamics_epoch_0.jsonl", b"", "is empty"),
+        ("dynamics_epoch_0.jsonl", b'{"guid": 1, "logits_epoch_0": [1, 2], "gold": -1}', "gold label -1 is out of"),
+        ("dynamics_epoch_0.jsonl", b'{"guid": 1, "logits_epoch_0": [1, 2], "gold": 0.7}', r"line 1: gold is 0\.7;"),
+        ("dynamics_epoch_0.jsonl", b'{"guid": 1, "logits_epoch_0": [1, 2], "gold": "yes"}', "gold is 'yes'; expected"),
+        ("dynamics_epoch_0.jsonl", b'{"guid": 1, "logits_epoch_0": [1, 2], "gold": null}', "gold is None; expected"),
         ("dynamics_epoch_0.jsonl", b"{", "cannot be read as a history"),
         ("dynamics_epoch_0.jsonl", b'{"guid": 1, "gold": 0}', "cannot be read as a history"),
         ("dynamics_epoch_0.jsonl", b'{"guid": 1, "logits_epoch_0": [1, NaN], "gold": 0}', "NaN"),
@@ -179,3 +189,52 @@ def test_bad_files(tmp_path: Path, name: str, content: bytes, message: str) -> N
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(LabelAuditError, match="there is no file"):
         open_history(tmp_path / "stats.pkl")
+
+
+def aum_file(path: Path, ids: list[str]) -> Path:
+    lines = ["sample_id,num_measurements,target_logit,target_val,other_logit,other_val"]
+    lines += [f"{one},{epoch},0,{row}.5,1,0.1" for row, one in enumerate(ids) for epoch in (1, 2)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [["007", "08", "7"], ["null", "NA", "nan", "None"], ["1.0", "1"], ["+1", "1"], ["9" * 25, "1"], ["a", ""]],
+)
+def test_ids_of_aum_stay_as_they_are_written(tmp_path: Path, ids: list[str]) -> None:
+    found = open_history(aum_file(tmp_path / "full_aum_records.csv", ids))
+    assert found.sample_ids.tolist() == ids
+    assert found.epoch(1)["margin"].to_pylist() == pytest.approx([row + 0.4 for row in range(len(ids))], rel=1e-5)
+
+
+def test_ids_of_aum_that_are_written_as_integers_are_integers(tmp_path: Path) -> None:
+    assert open_history(aum_file(tmp_path / "a.csv", ["10", "-2", "0"])).sample_ids.tolist() == [10, -2, 0]
+
+
+def test_what_is_in_files_of_other_tools(tmp_path: Path) -> None:
+    write_aum(history(), tmp_path)
+    write_cartography(history(), tmp_path)
+    scores, labels = arrays()
+    np.savez(tmp_path / "a.npz", logits=scores, labels=labels)
+    for name, files in (("full_aum_records.csv", 1), ("training_dynamics", EPOCHS), (".", EPOCHS), ("a.npz", 1)):
+        facts = check_history(tmp_path / name)
+        assert facts.splits["train"]["samples"] == N
+        assert (facts.splits["train"]["epochs"], facts.n_files, facts.problems) == (EPOCHS, files, [])
+        assert f"{N} samples, {EPOCHS} epochs (0 to {EPOCHS - 1})" in str(facts)
+
+
+def test_one_file_of_a_folder(tmp_path: Path) -> None:
+    write_cartography(history(), tmp_path)
+    for read in (open_history, check_history):
+        with pytest.raises(LabelAuditError, match=r"epoch_0\.jsonl is a file that is no history: name the folder it"):
+            read(tmp_path / "training_dynamics" / "dynamics_epoch_0.jsonl")
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.npz", "x.pkl"])
+def test_a_run_in_a_folder_that_is_named_like_a_file(tmp_path: Path, name: str) -> None:
+    with Recorder(tmp_path / name) as recorder:
+        recorder.record([0, 1], np.eye(2) * 3, [0, 1])
+        recorder.end_epoch()
+    assert open_history(tmp_path / name).n_samples == 2
+    assert check_history(tmp_path / name).problems == []

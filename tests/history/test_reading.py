@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import labelaudit
 from labelaudit import LabelAuditError, Recorder, history_from_arrays, open_history
+from labelaudit.history.check import check_history
 
 N, K, EPOCHS = 50, 3, 4
 LABELS = np.arange(N) % K
@@ -153,6 +157,65 @@ def test_a_hole_in_the_samples_table_is_found(run: Path) -> None:
         open_history(run).labels  # noqa: B018
 
 
+def test_damage_to_the_samples_table_is_no_reason_to_delete_it(run: Path) -> None:
+    (path,) = (run / "samples" / "train").iterdir()
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(LabelAuditError, match=r"Restore it from a copy$"):
+        open_history(run).labels  # noqa: B018
+
+
+def test_a_damaged_epoch_can_be_deleted(run: Path) -> None:
+    path = epoch_file(run, 2)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(LabelAuditError, match=r"is damaged.*delete that file to go on without it$"):
+        open_history(run).epoch(2)
+    path.unlink()
+    assert open_history(run).epochs == [0, 1, 3]
+
+
+@pytest.mark.parametrize("first", [np.r_[0:40:2, 39], np.r_[0:30], np.r_[10:40], np.r_[5]])
+@pytest.mark.parametrize("keep", ["scores", "summary"])
+@pytest.mark.parametrize("lost", ["e00000-s00-w0000.arrow", "e00001-s00-w0000.arrow"])
+def test_a_missing_samples_file_is_found(tmp_path: Path, first: np.ndarray, keep: str, lost: str) -> None:
+    """No row may stand in for a sample that the samples table has lost."""
+    labels = np.arange(40) % K
+    with Recorder(tmp_path, keep=keep) as recorder:
+        for ids in (first, np.arange(40), np.arange(40)):
+            recorder.record(ids, np.eye(K)[labels[ids]] * 6, labels[ids])
+            recorder.end_epoch()
+    (tmp_path / "samples" / "train" / lost).unlink()
+    for epoch in (1, 2):
+        with pytest.raises(LabelAuditError, match=f"epoch {epoch} holds samples that samples/train does not name"):
+            open_history(tmp_path).epoch(epoch)
+    facts = check_history(tmp_path)
+    assert len(facts.problems) == (2 if lost.startswith("e00001") else 3)
+
+
+def test_a_missing_samples_file_of_string_ids_is_found(tmp_path: Path) -> None:
+    with Recorder(tmp_path) as recorder:
+        for ids in (["a", "b"], ["a", "b", "c", "d"]):
+            recorder.record(ids, np.zeros((len(ids), 2)), np.zeros(len(ids), int))
+            recorder.end_epoch()
+    (tmp_path / "samples" / "train" / "e00001-s00-w0000.arrow").unlink()
+    with pytest.raises(LabelAuditError, match="epoch 1 holds samples that samples/train does not name"):
+        open_history(tmp_path).epoch(1)
+
+
+def test_a_history_without_a_samples_table_is_refused(run: Path) -> None:
+    shutil.rmtree(run / "samples")
+    for read in (check_history, labelaudit.audit, lambda path: open_history(path).epoch(0)):
+        with pytest.raises(LabelAuditError, match=r"holds epochs of train, but samples/train, .* is missing"):
+            read(run)
+
+
+def test_a_lost_samples_table_is_written_again_when_recording_goes_on(run: Path) -> None:
+    shutil.rmtree(run / "samples")
+    with Recorder(run, n_samples=N, resume=True) as recorder:
+        recorder.record(np.arange(N), SCORES[0], LABELS)
+        recorder.end_epoch()
+    assert open_history(run).epoch(1).num_rows == N
+
+
 def test_a_renamed_epoch_file_is_found(run: Path) -> None:
     epoch_file(run, 2).rename(epoch_file(run, 8))
     with pytest.raises(LabelAuditError, match="holds epoch 2 of split train: it was renamed"):
@@ -194,6 +257,9 @@ def test_an_edited_manifest_is_refused(run: Path) -> None:
         (SCORES[0, 0], LABELS, r"scores have shape \(3,\)"),
         ([["a", "b"]], [0], r"type <U1"),
         (np.empty((2, 0, 3)), [], r"nothing to read"),
+        (np.empty((2, 3, 0)), [0, 1, 2], r"nothing to read"),
+        (SCORES, np.where(LABELS == 1, np.nan, LABELS), r"first that is no class number: nan"),
+        (SCORES, [[0], [1, 2]], r"labels have rows of different lengths"),
     ],
 )
 def test_bad_arrays_are_refused(scores: object, labels: object, message: str) -> None:
@@ -218,3 +284,99 @@ def test_files_open_with_nothing_but_arrow(run: Path) -> None:
     table = pa.ipc.open_file(pa.memory_map(str(epoch_file(run, 0)))).read_all()
     assert table.column_names == [f"score_{k}" for k in range(K)]
     assert table.num_rows == N
+
+
+def probabilities(n: int = 200, k: int = 10) -> np.ndarray:
+    z = np.random.default_rng(1).normal(size=(n, k)) * 2
+    return np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+
+
+def test_rounded_probabilities_are_probabilities(tmp_path: Path) -> None:
+    whole = probabilities()
+    rounded, labels = np.round(whole, 2), whole.argmax(axis=1)
+    assert (np.abs(rounded.sum(axis=1) - 1) > 5e-3).any()
+    with pytest.raises(LabelAuditError, match=r"most rows sum to about 1, but not all .*scores_are=\"probabilities\""):
+        history_from_arrays(rounded, labels)
+    np.savez(tmp_path / "a.npz", pred_probs=rounded, labels=labels)
+    for history in (history_from_arrays(rounded, labels, scores_are="probabilities"), open_history(tmp_path / "a.npz")):
+        np.testing.assert_allclose(history.mean_scores(), whole, atol=0.04)
+
+
+def test_one_row_of_zeros_does_not_flatten_the_others(tmp_path: Path) -> None:
+    scores = probabilities()
+    scores[7] = 0
+    labels = scores.argmax(axis=1)
+    with pytest.raises(LabelAuditError, match="most rows sum to about 1, but not all"):
+        history_from_arrays(scores, labels)
+    np.savez(tmp_path / "a.npz", pred_probs=scores, labels=labels)
+    with pytest.raises(LabelAuditError, match=r"a\.npz, pred_probs: row 7 holds no probabilities"):
+        open_history(tmp_path / "a.npz")
+
+
+def test_a_row_of_nan_does_not_decide_what_scores_are(tmp_path: Path) -> None:
+    scores = probabilities()
+    broken = scores.copy()
+    broken[3] = np.nan
+    with Recorder(tmp_path, nan="keep") as recorder:
+        recorder.record(np.arange(len(scores)), broken, scores.argmax(axis=1))
+        recorder.end_epoch()
+    np.testing.assert_allclose(open_history(tmp_path).mean_scores()[4:], scores[4:], atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    "scores", [np.random.default_rng(0).random((50, 4)), np.full((50, 3), 0.9), np.full((3, 4), 0.26)]
+)
+def test_numbers_in_0_to_1_that_sum_to_something_else_are_logits(scores: np.ndarray) -> None:
+    z = np.exp(scores)
+    found = history_from_arrays(scores, np.zeros(len(scores), int)).mean_scores()
+    np.testing.assert_allclose(found, z / z.sum(axis=1, keepdims=True), rtol=1e-5)
+
+
+def test_npz_that_says_more(tmp_path: Path) -> None:
+    """Logits that would pass for probabilities, and the user's ids."""
+    scores = np.array([[0.9, 0.1], [0.2, 0.8]])
+    np.savez(tmp_path / "a.npz", logits=scores, labels=[0, 1], sample_ids=["a.png", "b.png"], class_names=["x", "y"])
+    history = open_history(tmp_path / "a.npz")
+    assert (history.sample_ids.tolist(), history.class_names) == (["a.png", "b.png"], ["x", "y"])
+    assert history.mean_scores()[0, 0] == pytest.approx(1 / (1 + np.exp(-0.8)), rel=1e-5)
+    np.savez(tmp_path / "a.npz", logits=scores, labels=[0, 1], sample_ids=["a.png"])
+    with pytest.raises(LabelAuditError, match="sample_ids has 1 entries"):
+        open_history(tmp_path / "a.npz")
+
+
+def run_of(path: Path, **options: Any) -> Path:
+    ids = options.pop("ids", np.arange(3))
+    with Recorder(path, **options) as recorder:
+        recorder.record(ids, np.eye(3), [0, 1, 2])
+        recorder.end_epoch()
+    return path
+
+
+def test_runs_whose_classes_have_other_names_are_refused(tmp_path: Path) -> None:
+    first = run_of(tmp_path / "a", class_names=["x", "y", "z"])
+    bare, again = run_of(tmp_path / "b"), run_of(tmp_path / "c", class_names=["x", "y", "z"])
+    assert open_history([first, bare, again]).n_epochs == 3
+    turned = run_of(tmp_path / "d", class_names=["y", "x", "z"])
+    with pytest.raises(LabelAuditError, match=r"d has class_names y, x, z, .*a has x, y, z: .* in one order"):
+        open_history([bare, first, turned])
+
+
+def test_runs_whose_ids_are_of_another_kind_are_refused(tmp_path: Path) -> None:
+    first, second = run_of(tmp_path / "a"), run_of(tmp_path / "b", ids=["0", "1", "2"])
+    with pytest.raises(LabelAuditError, match=r"b has sample ids such as '0', .*a such as 0: it is unknown"):
+        open_history([first, second]).labels  # noqa: B018
+
+
+def test_a_run_that_is_not_there(run: Path) -> None:
+    for number in (1, -1):
+        with pytest.raises(LabelAuditError, match=f"run {number} is not in .*; there are 1, from 0"):
+            open_history(run).epoch(0, run=number)
+
+
+def test_a_file_in_the_place_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("")
+    for read in (open_history, check_history):
+        with pytest.raises(LabelAuditError, match="x is a file that is no history: name the folder of a history"):
+            read(tmp_path / "x")
+    with pytest.raises(LabelAuditError, match="x is a file; a history is a folder"):
+        Recorder(tmp_path / "x")

@@ -321,3 +321,341 @@ def test_names_that_no_file_can_hold(tmp_path: Path, options: dict[str, Any], me
         Recorder(tmp_path, **options)
     with pytest.raises(LabelAuditError, match=message):
         history_from_arrays(np.zeros((1, 2, 2)), [0, 1], **options)
+
+
+def rows_of(recorder: Recorder, ids: Any = (0, 1, 2), labels: Any = None, **options: Any) -> None:
+    """Record samples that are predicted right; the label of sample i is i % 3 where none is given."""
+    if labels is None:
+        integers = isinstance(ids, (list, tuple)) and all(isinstance(one, int) for one in ids)
+        labels = [one % 3 for one in ids] if integers else [0, 1, 2]
+    recorder.record(ids, np.eye(3)[np.asarray(labels)] * 4, labels, **options)
+
+
+def crashed(path: Path, ids: Any = (0, 1, 2), **options: Any) -> None:
+    """One epoch of a run that did not come to its end."""
+    recorder = Recorder(path, **options)
+    rows_of(recorder, ids)
+    recorder.end_epoch()
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "options", "message"),
+    [
+        (np.eye(3), [1, 2, 3], {}, "label 3 of sample 2 is out of range"),
+        (np.eye(3) * 4, [0, 1, 2], {"scores_are": "probabilities"}, "holds no probabilities"),
+        (np.full((3, 3), np.nan), [0, 1, 2], {}, "NaN or infinity"),
+        (np.eye(3), [0, 1, 2], {"class_names": ["a"]}, "class_names has 1 names"),
+        (np.eye(3), [0, 1, 2], {"sample_ids": ["a", "b"]}, "sample_ids has 2 entries"),
+    ],
+)
+def test_overwrite_deletes_nothing_before_the_first_epoch_is_whole(
+    tmp_path: Path, scores: np.ndarray, labels: list, options: dict, message: str
+) -> None:
+    record(tmp_path)
+    recorder = Recorder(tmp_path, overwrite=True, **options)
+    with pytest.raises(LabelAuditError, match=message):  # noqa: PT012
+        recorder.record([0, 1, 2], scores, labels)
+        recorder.end_epoch()  # which finds what is wrong with sample_ids
+    assert open_history(tmp_path).n_epochs == EPOCHS
+    assert open_history(tmp_path).epoch(2).num_rows == N
+
+
+def test_overwrite_removes_the_old_history_with_the_first_epoch(tmp_path: Path) -> None:
+    record(tmp_path)
+    recorder = Recorder(tmp_path, overwrite=True)
+    rows_of(recorder)
+    assert open_history(tmp_path).n_epochs == EPOCHS
+    recorder.end_epoch()
+    assert [open_history(tmp_path).n_epochs, open_history(tmp_path).n_classes] == [1, 3]
+    assert len(list((tmp_path / "samples" / "train").iterdir())) == 1
+
+
+def test_overwrite_then_resume_in_the_middle_of_the_first_epoch(tmp_path: Path) -> None:
+    record(tmp_path)
+    recorder = Recorder(tmp_path, overwrite=True)
+    rows_of(recorder, labels=(1, 2, 0))
+    name = recorder.save_part()
+    assert name is not None
+    resumed = Recorder(tmp_path, start_epoch=0, resume=True)
+    assert resumed.load_part(name)
+    rows_of(resumed, [3, 4])
+    resumed.end_epoch()
+    assert open_history(tmp_path).labels.tolist() == [1, 2, 0, 0, 1]
+
+
+def test_a_bad_first_batch_decides_nothing(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    with pytest.raises(LabelAuditError, match="out of range"):
+        recorder.record([0, 1], np.eye(2), [0, 7])
+    rows_of(recorder)
+    recorder.end_epoch()
+    assert open_history(tmp_path).n_classes == 3
+
+
+NAMES = [f"{i}.png" for i in range(5)]
+
+
+def test_ids_and_planted_mistakes_outlast_a_resume(tmp_path: Path) -> None:
+    crashed(tmp_path, sample_ids=NAMES, planted={1: 2})
+    crashed(tmp_path, (2, 1, 0), sample_ids=NAMES, planted={1: 2})
+    for options, message in (({}, "sample_ids=, and 2 new"), ({"sample_ids": NAMES}, "planted=, and 2 new")):
+        recorder = Recorder(tmp_path, **options)
+        rows_of(recorder, [0, 3, 4])
+        with pytest.raises(LabelAuditError, match=f"was recorded with {message} train samples come without"):
+            recorder.end_epoch()
+    recorder = Recorder(tmp_path, sample_ids=NAMES, planted={1: 2})
+    rows_of(recorder, [0, 3, 4])
+    recorder.end_epoch()
+    history = open_history(tmp_path)
+    assert history.sample_ids.tolist() == NAMES
+    assert history.true_labels is not None
+    assert history.true_labels.tolist() == [-1, 2, -1, -1, -1]
+
+
+def test_a_resume_need_not_repeat_what_is_known(tmp_path: Path) -> None:
+    crashed(tmp_path, sample_ids=NAMES, planted={1: 2})
+    crashed(tmp_path)
+    history = open_history(tmp_path)
+    assert (history.n_epochs, history.sample_ids.tolist()) == (2, NAMES[:3])
+    assert history.true_labels is not None
+
+
+@pytest.mark.parametrize("start", [None, 0, 1])
+def test_other_ids_for_known_samples_are_refused(tmp_path: Path, start: int | None) -> None:
+    crashed(tmp_path, sample_ids=NAMES, planted={1: 2})
+    with pytest.raises(LabelAuditError, match=r"a train sample with id 0\.png, which now has 4\.png \(2 samples"):
+        Recorder(tmp_path, start_epoch=start, sample_ids=["4.png", "1.png", "0.png", "a", "b"])
+    with pytest.raises(LabelAuditError, match=r"with true label 2, which now has 0 .*planted= as before"):
+        Recorder(tmp_path, start_epoch=start, planted={1: 0})
+
+
+@pytest.mark.parametrize("start", [None, 0])
+def test_ids_added_after_a_crash_name_the_known_samples_too(tmp_path: Path, start: int | None) -> None:
+    crashed(tmp_path)
+    recorder = Recorder(tmp_path, start_epoch=start, sample_ids=NAMES, planted={1: 2})
+    assert open_history(tmp_path).sample_ids.tolist() == [0, 1, 2]
+    rows_of(recorder, [0, 4])
+    recorder.end_epoch()
+    rows_of(recorder, [0, 4])
+    recorder.end_epoch()
+    history = open_history(tmp_path)
+    assert history.sample_ids.tolist() == ["0.png", "1.png", "2.png", "4.png"]
+    assert history.true_labels is not None
+    assert history.true_labels.tolist() == [-1, 2, -1, -1]
+    assert len(list((tmp_path / "samples" / "train").iterdir())) == 2
+
+
+def test_ids_that_only_some_samples_files_have(tmp_path: Path) -> None:
+    """Histories that labelaudit before 0.2 may have written: what is known of a sample is not lost."""
+    crashed(tmp_path / "named", sample_ids=NAMES)
+    crashed(tmp_path / "bare", (1, 2, 3))
+    file = tmp_path / "bare" / "samples" / "train" / "e00000-s00-w0000.arrow"
+    file.rename(tmp_path / "named" / "samples" / "train" / "e00000-s00-w0001.arrow")
+    assert open_history(tmp_path / "named").sample_ids.tolist()[:3] == NAMES[:3]
+
+
+@pytest.mark.parametrize(("first", "then"), [((0, 1, 2), ("a", "b", "c")), (("a", "b", "c"), (0, 1, 2))])
+def test_integers_and_text_do_not_mix(tmp_path: Path, first: tuple, then: tuple) -> None:
+    recorder = Recorder(tmp_path)
+    rows_of(recorder, first)
+    with pytest.raises(LabelAuditError, match=r"ids of train samples were \w+ before and are \w+ now"):
+        rows_of(recorder, then)
+    recorder.end_epoch()
+    for again in (recorder, Recorder(tmp_path), Recorder(tmp_path, start_epoch=0)):
+        with pytest.raises(LabelAuditError, match="a sample keeps its id"):
+            rows_of(again, then)
+
+
+def test_splits_may_differ_in_their_kind_of_ids(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    rows_of(recorder)
+    rows_of(recorder, list("abc"), split="val")
+    recorder.end_epoch()
+    recorder.end_epoch(split="val")
+    assert open_history(tmp_path).ids("val").tolist() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("options", [{"sample_ids": NAMES}, {"planted": {1: 2}}])
+def test_what_goes_by_position_needs_positions(tmp_path: Path, options: dict) -> None:
+    with pytest.raises(LabelAuditError, match=f"{next(iter(options))}= goes by position"):
+        rows_of(Recorder(tmp_path, **options), ["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (np.array([1, 2, 2**63], np.uint64), "id 9223372036854775808 is larger"),
+        ([1, 2, 2**64], "id 18446744073709551616 is larger"),
+        ([1.0, 2.0, 3.0], r"id 1\.0 is of type float; expected integers only, or text only"),
+        ([0, np.nan, 2], "of type float"),
+        ([0, None, 2], "id None is of type NoneType"),
+        (["a", None, "b"], "id None is of type NoneType"),
+        ([1, "a", "b"], "id 1 is of type int"),
+        ([True, False, True], "id True is of type bool"),
+        ([b"a", b"b", b"c"], "of type bytes"),
+        (3, r"ids have shape \(\)"),
+        ([[1], [2, 3], [4]], "ids have rows of different lengths"),
+    ],
+)
+def test_ids_are_integers_or_text(tmp_path: Path, ids: Any, message: str) -> None:
+    with pytest.raises(LabelAuditError, match=message):
+        rows_of(Recorder(tmp_path), ids)
+
+
+@pytest.mark.parametrize("ids", [np.array([3, 4, 5], object), np.array([3, 4, 5], np.uint64), (3, 4, 5)])
+def test_integers_of_any_kind_are_ids(tmp_path: Path, ids: Any) -> None:
+    crashed(tmp_path, ids)
+    assert open_history(tmp_path).sample_ids.tolist() == [3, 4, 5]
+
+
+@pytest.mark.parametrize("ids", [["a", "b", "c"], np.array(["a", "b", "c"]), [Path("a"), Path("b"), Path("c")]])
+def test_text_of_any_kind_is_ids(tmp_path: Path, ids: Any) -> None:
+    crashed(tmp_path, ids)
+    assert open_history(tmp_path).sample_ids.tolist() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "message"),
+    [
+        ([[1.0], [1.0, 2.0]], [0, 1], "scores have rows of different lengths"),
+        (np.zeros((2, 0)), [0, 1], r"scores have shape \(2, 0\)"),
+        (np.eye(2), [0, np.nan], "first that is no class number: nan"),
+        (np.eye(2), [0.0, 1.5], r"first that is no class number: 1\.5"),
+        (np.eye(2), [0, None], "first that is no class number: None"),
+        (np.eye(2), [0, 255], "pass ignore_label=255"),
+    ],
+)
+def test_bad_scores_and_labels_are_named(tmp_path: Path, scores: Any, labels: Any, message: str) -> None:
+    with pytest.raises(LabelAuditError, match=message):
+        Recorder(tmp_path).record([0, 1], scores, labels)
+
+
+def test_two_labels_in_one_epoch_are_refused(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    rows_of(recorder)
+    rows_of(recorder, [2, 1], labels=[2, 0])
+    with pytest.raises(LabelAuditError, match="sample 1 came with labels 1 and 0 in one epoch"):
+        recorder.end_epoch()
+
+
+@pytest.mark.parametrize("start", [None, 1])
+@pytest.mark.parametrize(
+    ("option", "before", "now"),
+    [
+        ("class_names", ["a", "b", "c"], ["x", "y", "z"]),
+        ("keep", "scores", "summary"),
+        ("scores_are", "logits", "probabilities"),
+        ("precision", "half", "single"),
+    ],
+)
+def test_options_that_differ_are_refused_when_going_on(
+    tmp_path: Path, start: int | None, option: str, before: Any, now: Any
+) -> None:
+    crashed(tmp_path, **{option: before})
+    crashed(tmp_path)  # not given: as before
+    with pytest.raises(LabelAuditError, match=f"was recorded with {option}=.*Leave {option}= as it was"):
+        Recorder(tmp_path, start_epoch=start, **{option: now})
+
+
+def test_class_names_may_be_added_when_going_on(tmp_path: Path) -> None:
+    crashed(tmp_path)
+    with pytest.raises(LabelAuditError, match="class_names has 2 names, the scores have 3"):
+        Recorder(tmp_path, class_names=["a", "b"])
+    crashed(tmp_path, class_names=["a", "b", "c"])
+    assert (open_history(tmp_path).class_names, open_history(tmp_path).n_epochs) == (["a", "b", "c"], 2)
+
+
+def test_an_unfinished_history_is_begun_anew_with_new_options(tmp_path: Path) -> None:
+    crashed(tmp_path, class_names=["a", "b", "c"])
+    now = {"class_names": ["x", "y", "z"], "keep": "summary", "precision": "single", "start_epoch": 0}
+    recorder = Recorder(tmp_path, **now)
+    assert open_history(tmp_path).class_names == ["a", "b", "c"]
+    rows_of(recorder)
+    recorder.end_epoch()
+    recorder.close()
+    facts = json.loads((tmp_path / "manifest.json").read_text())
+    assert (facts["class_names"], facts["keep"], facts["precision"]) == (["x", "y", "z"], "summary", "single")
+    assert open_history(tmp_path).epochs == [0]
+    with pytest.raises(LabelAuditError, match="class_names has 2 names"):
+        crashed(tmp_path, class_names=["a", "b"], start_epoch=0, resume=True)
+
+
+def test_the_advice_about_logits_helps(tmp_path: Path) -> None:
+    probabilities = np.full((3, 3), 1 / 3)
+    recorder = Recorder(tmp_path, start_epoch=0)
+    recorder.record([0, 1, 2], probabilities, [0, 1, 2])
+    recorder.end_epoch()
+    with pytest.raises(LabelAuditError, match='For logits say scores_are="logits"'):
+        rows_of(recorder)
+    crashed(tmp_path, start_epoch=0, scores_are="logits")
+    assert open_history(tmp_path).epoch(0)["prediction"].to_pylist() == [0, 1, 2]
+
+
+def test_recording_goes_on_in_the_same_folder_after_chdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with Recorder("runs/x") as recorder:
+        for _ in range(2):
+            rows_of(recorder)
+            recorder.record_embeddings([0, 1, 2], np.eye(3))
+            recorder.end_epoch()
+            monkeypatch.chdir(tmp_path / "elsewhere")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    monkeypatch.chdir(tmp_path)
+    history = open_history("runs/x")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert (history.path, history.n_epochs, history.epoch(1).num_rows) == (str(Path("runs/x")), 2, 3)
+
+
+@pytest.mark.parametrize("names", [4, 6])
+def test_sample_ids_fit_the_dataset(tmp_path: Path, names: int) -> None:
+    with pytest.raises(LabelAuditError, match=f"sample_ids has {names} entries, the train set has 5 samples"):
+        Recorder(tmp_path, n_samples={"train": 5, "val": 9}, sample_ids=[f"f{i}" for i in range(names)])
+
+
+def test_a_folder_without_its_manifest_is_refused(tmp_path: Path) -> None:
+    record(tmp_path)
+    (tmp_path / "manifest.json").unlink()
+    with pytest.raises(LabelAuditError, match=r"has epoch files but no manifest\.json: .*overwrite=True"):
+        Recorder(tmp_path)
+    record(tmp_path, overwrite=True)
+
+
+@pytest.mark.parametrize("epoch", [-1, 1.0, "1"])
+def test_an_epoch_number_is_an_integer_from_0(tmp_path: Path, epoch: Any) -> None:
+    recorder = Recorder(tmp_path)
+    rows_of(recorder)
+    with pytest.raises(LabelAuditError, match="is no number of an epoch"):
+        recorder.end_epoch(epoch)
+    with pytest.raises(LabelAuditError, match="is no number of an epoch"):
+        Recorder(tmp_path, start_epoch=epoch)
+    assert recorder.end_epoch(np.int64(3)) == 3
+    assert open_history(tmp_path).epochs == [3]
+
+
+def test_every_split_counts_its_own_epochs(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    for epoch in range(2):
+        for split in ("train", "val"):
+            rows_of(recorder, split=split)
+            assert recorder.end_epoch(split=split) == epoch
+    assert recorder.next_epoch == 2
+
+
+@pytest.mark.parametrize(
+    ("planted", "message"),
+    [
+        ({-1: 1}, "planted= has sample -1, which is no position in a dataset of 3 samples"),
+        ({3: 1}, "planted= has sample 3, which is no position"),
+        ({0: -1}, "true label -1"),
+        ({"a": 1}, r"planted= goes by position.*got 'a'"),
+        ({0: "b"}, r"both integers; got 'b'"),
+        ([0, 1, 2, 0], "planted= has 4 true labels, the dataset has 3 samples"),
+        ({0: 7}, "gives sample 0 the true label 7, which is out of range: there are 3 classes"),
+    ],
+)
+def test_planted_mistakes_are_checked(tmp_path: Path, planted: Any, message: str) -> None:
+    with pytest.raises(LabelAuditError, match=message):
+        rows_of(Recorder(tmp_path, n_samples=3, planted=planted))
+    with pytest.raises(LabelAuditError, match=message):
+        history_from_arrays(np.eye(3), [0, 1, 2], planted=planted)

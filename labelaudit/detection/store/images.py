@@ -15,7 +15,7 @@ from labelaudit.errors import LabelAuditError
 from labelaudit.history import arrow_file
 from labelaudit.history.folder import Folder
 from labelaudit.history.layout import list_files, samples_folder
-from labelaudit.history.samples import Samples, as_id_array, numbers
+from labelaudit.history.samples import Samples, as_id_array, find, numbers
 
 Array = npt.NDArray[Any]
 TRUTH = ("boxes", "labels", "crowd")
@@ -107,11 +107,8 @@ def known_rows(known: Images, seen: Images, where: str) -> npt.NDArray[np.bool_]
     Raises:
         LabelAuditError: the ground truth of a known image is another one now.
     """
-    order = np.argsort(known.keys, kind="stable")
-    place = np.searchsorted(known.keys, seen.keys, sorter=order)
-    row = order[np.minimum(place, len(order) - 1)]
-    present = known.keys[row] == seen.keys
-    refuse_changed(known.take(row[present]), seen.take(np.flatnonzero(present)), where)
+    present, row = find(known.keys, seen.keys)
+    refuse_changed(known.take(row), seen.take(np.flatnonzero(present)), where)
     return present
 
 

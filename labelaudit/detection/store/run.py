@@ -16,7 +16,7 @@ from labelaudit.errors import LabelAuditError
 from labelaudit.history.epoch_rows import EpochRows
 from labelaudit.history.part import EpochPart
 from labelaudit.history.runs import StoredRun
-from labelaudit.history.samples import numbers
+from labelaudit.history.samples import find, numbers
 
 Array = npt.NDArray[Any]
 
@@ -29,6 +29,7 @@ class DetectionRun(StoredRun):
         found = self._samples.get(split)
         if not isinstance(found, Images):
             found = images.read(self.folder, split)
+            self._refuse_no_samples(split, len(found))
             if found.ids is None or self.manifest.keys != "id":
                 found = found.take(np.argsort(found.keys, kind="stable"))
             self._samples[split] = found
@@ -46,10 +47,8 @@ class DetectionRun(StoredRun):
         """
         tables = self.tables(split, epoch)
         seen = np.concatenate([_keys(table) for table in tables])
-        keys = self.samples(split).keys
-        order = np.argsort(keys, kind="stable")
-        rows = order[np.minimum(np.searchsorted(keys, seen, sorter=order), len(keys) - 1)]
-        if not np.array_equal(keys[rows], seen):
+        present, rows = find(self.samples(split).keys, seen)
+        if not present.all():
             raise self._unnamed(split, epoch)
         drawn = joined([from_table(table, (*DRAWN, PROBABILITIES)) for table in tables])
         ascending, first = np.unique(rows, return_index=True)

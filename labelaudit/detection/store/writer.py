@@ -15,7 +15,7 @@ from labelaudit.detection.store.ragged import Ragged
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.epoch_writer import EpochWriter
 from labelaudit.history.manifest import Manifest
-from labelaudit.history.rows import PRECISIONS, by_position, one_of, unique_ids, unique_names
+from labelaudit.history.rows import PRECISIONS, by_position, one_of, refuse_other_length, unique_ids, unique_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,6 +91,7 @@ class DetectionWriter(EpochWriter):
             )
         self._class_names = None if not class_names else _by_label(class_names)
         self._sample_ids = None if sample_ids is None else unique_ids(sample_ids)
+        refuse_other_length(self._sample_ids, n_samples.get("train") if isinstance(n_samples, Mapping) else n_samples)
         self._format, self._min_score, self._most = box_format, min_score, max_detections
         self._precision, self._every = precision, every_n_epochs
         self._n_probabilities: int | None = None  # not known before the first detection
@@ -225,6 +226,16 @@ class DetectionWriter(EpochWriter):
 
     def _read_samples(self, split: str) -> Images:
         return images.read(self._folder, split)
+
+    def _going_on(self, before: Manifest) -> Manifest:
+        names = self._class_names
+        if names is not None and (list(names.values()), list(names)) != (before.class_names, before.class_labels):
+            raise LabelAuditError(
+                f"{self._folder.url} was recorded with class_names {before.class_names}, and this run, which goes on "
+                f"with it, has {list(names.values())}. Pass class_names= as it was, name another folder, or pass "
+                "overwrite=True"
+            )
+        return before
 
     def _known_rows(self, known: Images, seen: Images, split: str) -> npt.NDArray[np.bool_]:
         return images.known_rows(known, seen, f"{self._folder.url}, {split}")
