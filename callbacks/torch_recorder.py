@@ -188,6 +188,8 @@ class TorchRecorder:
         """Go on where the checkpoint was saved. Before the first `record`."""
         self._start, self._part = state["epoch"], state["part"]
         self._options["resume"] = True
+        if self._start is not None:
+            self._options["overwrite"] = False  # the older epochs belong to the run that goes on
 
     def close(self, *, finished: bool = True) -> None:
         """End the recording; `finished` says that the training came to its end."""

@@ -183,6 +183,22 @@ def test_resume_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("run/parts/*/*"))
 
 
+def test_overwrite_spares_the_epochs_of_the_run_that_is_resumed(tmp_path: Path) -> None:
+    loop = Loop()
+    with TorchRecorder(tmp_path / "run", overwrite=True) as recorder:
+        unrecorded = recorder.state_dict()
+        loop.train(recorder, recorder.attach(loader()), range(3))
+        state = recorder.state_dict()
+    with TorchRecorder(tmp_path / "run", overwrite=True) as recorder:
+        recorder.load_state_dict(state)
+        loop.train(recorder, recorder.attach(loader()), range(3, 5))
+    assert_recorded(tmp_path / "run", loop.said)
+    with TorchRecorder(tmp_path / "run", overwrite=True) as recorder:
+        recorder.load_state_dict(unrecorded)  # saved before the first epoch: nothing of that run is here
+        loop.train(recorder, recorder.attach(loader()), range(1))
+    assert open_history(tmp_path / "run").epochs == [0]
+
+
 def test_a_full_disk_stops_training_or_not(tmp_path: Path, monkeypatch: Any) -> None:
     import os
 
