@@ -60,8 +60,8 @@ class TrainerRecorder(TrainerCallback):
         self._id_key, self._label_key, self._options = id_key, label_key, options
         self._recorder: TorchRecorder | None = None
         self._hooks: list[Any] = []
-        # Under this key ids and labels (n, 2) travel with a batch from the collate function to the model's forward. Each
-        # recorder has its own: others may watch the model too, one whose training was interrupted among them.
+        # Under this key ids and labels (n, 2) travel with a batch from the collate function to the model's forward.
+        # Each recorder has its own: others may watch the model too, one whose training was interrupted among them.
         self._tag = f"labelaudit_ids_and_labels_{id(self)}"
         self._now: Tensor | None = None
         self._has_recorded = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -44,7 +45,8 @@ class PredictionRecorder(RecordingCallback):
         every_n_epochs: record epochs 0, n, 2n, ...
         task: "classification".
         overwrite: replace a finished history in `path`.
-        scores_are: "logits", "probabilities", or "auto": told from their values.
+        scores_are: "logits", "probabilities", or "auto": told from their values; one column by the loss function that
+            takes it.
         planted: mistakes planted on purpose, {position: true label}; the audit then measures itself.
         on_error: if the history can't be written, "raise" stops training, "warn" goes on without recording.
         max_pending_mib: scores that may wait for the writer, in MiB; training waits while there are more.
@@ -194,10 +196,11 @@ class PredictionRecorder(RecordingCallback):
             writer,
             max_pending_mib=self._max_pending_mib,
             on_error=self._on_error,
-            first_rows=self._check_first_labels,
+            first_rows=partial(self._look_at_first_rows, writer),
         )
 
-    def _check_first_labels(self, ids: Any, labels: Any, split: str) -> None:
+    def _look_at_first_rows(self, writer: Recorder, ids: Any, labels: Any, split: str) -> None:
+        writer.one_column_is = self._captured.scores_are or "auto"
         given = self._ids.given_labels(ids, split)
         if given is not None and not callable(self._labels):
             kept = labels != self._options["ignore_label"]

@@ -68,17 +68,17 @@ def packed(
 
 
 def scores_kind(scores: Floats) -> str:
-    """Say whether rows are "probabilities" (in [0, 1], sum 1) or "logits"; one column: within [0, 1]."""
+    """Say whether rows are "probabilities" (in [0, 1], sum 1) or "logits"; one column: within [0, 1], or NaN."""
     with np.errstate(invalid="ignore"):
-        inside = bool(np.all((scores >= 0) & (scores <= 1)))
         if scores.shape[1] == 1:
-            return "probabilities" if inside else "logits"
+            return "logits" if bool(np.any((scores < 0) | (scores > 1))) else "probabilities"
+        inside = bool(np.all((scores >= 0) & (scores <= 1)))
         sums = scores.sum(axis=1, dtype=np.float64)
         return "probabilities" if inside and bool(np.all(np.abs(sums - 1) < 5e-3)) else "logits"
 
 
-def check_scores(scores: Floats, scores_are: str) -> None:
-    """Refuse probabilities that are none."""
+def check_scores(scores: Floats, ids: npt.NDArray[Any], scores_are: str) -> None:
+    """Refuse probabilities (n, K) of samples (n,) that are none."""
     if scores_are != "probabilities":
         return
     sums = scores.sum(axis=1, dtype=np.float64)
@@ -88,7 +88,7 @@ def check_scores(scores: Floats, scores_are: str) -> None:
     if wrong.any():
         row = int(wrong.argmax())
         raise LabelAuditError(
-            f"row {row} holds no probabilities: smallest {scores[row].min():.4g}, sum {sums[row]:.4g}, "
+            f"sample {ids[row]} has no probabilities: smallest {scores[row].min():.4g}, sum {sums[row]:.4g}, "
             'expected numbers in [0, 1] that sum to 1. For logits say scores_are="logits"'
         )
 

@@ -109,6 +109,27 @@ def test_binary_logits(tmp_path: Any, column: bool) -> None:
     assert_recorded(tmp_path / "run", module.said["train"])
 
 
+@pytest.mark.parametrize("key", ["", "preds"], ids=["loss alone", "in a dict"])
+def test_the_loss_function_tells_what_one_column_within_0_and_1_is(tmp_path: Any, key: str) -> None:
+    class Module(Spy):
+        probabilities = False
+
+        def step(self, split: str, batch: Any) -> Any:
+            x, y = batch
+            y = (y > 0).float()
+            score = self.logits(x)[:, 0].sigmoid()  # within 0 and 1, whatever it stands for
+            logit = score.logit() if self.probabilities else score
+            self.note(split, x, torch.stack([torch.zeros_like(logit), logit], 1), y.long())
+            loss = nn.functional.binary_cross_entropy if self.probabilities else nn.BCEWithLogitsLoss()
+            return {"loss": loss(score, y), **({key: score} if key else {})}
+
+    for probabilities in (False, True):
+        module, path = Module(), tmp_path / str(probabilities)
+        module.probabilities = probabilities
+        trainer(PredictionRecorder(path)).fit(module, loader())
+        assert_recorded(path, module.said["train"])
+
+
 UNKNOWN = {
     "nothing computed": (lambda m, x, y, z: nll(z, y), {}, "scores of this step can't be told.*scores='key'"),
     "two heads": (
