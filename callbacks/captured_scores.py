@@ -122,6 +122,15 @@ class CapturedScores:
         if losses or forwards:
             self._closed = losses, forwards
 
+    def is_skipped(self) -> bool:
+        """Whether the step called neither a loss function nor the forward pass; then it is over."""
+        if self._closed is None:
+            self.end_step()
+        if self._closed is not None:
+            return False
+        self._disarm()
+        return True
+
     def take(self, outputs: Any, batch: Any, n: int, given: Callable[[], Any] = lambda: None) -> tuple[Tensor, Tensor]:
         """Scores and labels of the step that ended, for a batch of n samples; `given` looks labels up in the dataset.
 

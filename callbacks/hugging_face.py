@@ -210,6 +210,13 @@ class _TagFromBatch:
     def __call__(self, rows: Any) -> Any:
         batch = self.collate(rows)
         if self.id_key not in batch:
+            first = rows[0].get(self.id_key) if rows and isinstance(rows[0], Mapping) else None
+            if first is not None and not isinstance(first, int):
+                raise LabelAuditError(
+                    f"the column {self.id_key!r} holds {first!r}, and the collate function leaves out what is no"
+                    " number. Leave id_key out and pass the ids in the dataset's order, TrainerRecorder(..., sample_ids=[...]);"
+                    " for an iterable dataset name a column of integers"
+                )
             raise LabelAuditError(f"the batch holds {sorted(batch)}, and no ids under id_key={self.id_key!r}")
         return _tagged(batch, self.tag, np.asarray(batch.pop(self.id_key)), self.label_key)
 
@@ -222,5 +229,14 @@ def _tagged(batch: Any, tag: str, ids: Any, label_key: str) -> Any:
             f"a batch needs integer ids (n,) and labels (n,): ids are {ids.dtype} {ids.shape}, labels under"
             f" {label_key!r} are {has}; it holds {sorted(batch)}. Name the column of the labels: label_key='label'"
         )
-    batch[tag] = torch.stack([torch.as_tensor(ids), torch.as_tensor(labels).long()], dim=1)
+    given = torch.as_tensor(labels)  # on the host still: looking at values waits for no device
+    classes = given.long()
+    if given.is_floating_point() and not torch.equal(classes.to(given.dtype), given):
+        one = given[classes != given][0].item()
+        raise LabelAuditError(
+            f"labels under {label_key!r} are no class numbers: {one:.4g} is among them. What is recorded is"
+            " classification, with labels 0, 1, ...; regression has no wrong classes to find. Leave the recorder out,"
+            " or name the column of the classes: label_key='label'"
+        )
+    batch[tag] = torch.stack([torch.as_tensor(ids), classes], dim=1)
     return batch

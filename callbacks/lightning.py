@@ -170,7 +170,8 @@ class PredictionRecorder(RecordingCallback):
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Hand over the step's scores."""
-        self._commit("train", outputs, batch)
+        if outputs != {} or not pl_module.automatic_optimization or not self._captured.is_skipped():
+            self._commit("train", outputs, batch)
         if trainer.is_last_batch:  # not in on_train_epoch_end: a checkpoint may be saved before that
             self._end_epoch("train")
 

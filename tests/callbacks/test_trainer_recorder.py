@@ -131,6 +131,28 @@ def test_labels_under_another_name(tmp_path: Path) -> None:
         run(tmp_path, TrainerRecorder(tmp_path / "run", label_key="target"))
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_labels_that_are_no_classes_are_an_error(tmp_path: Path, workers: int) -> None:
+    class Targets(Rows):
+        def __getitem__(self, i: int) -> Any:
+            return {**super().__getitem__(i), "labels": 0.7}
+
+    with pytest.raises(LabelAuditError, match=r"'labels' are no class numbers: 0\.7 .*regression"):
+        run(tmp_path, TrainerRecorder(tmp_path / "run"), data=Targets(), dataloader_num_workers=workers)
+
+
+def test_a_column_of_text_is_no_column_of_ids(tmp_path: Path) -> None:
+    class Named(Rows):
+        def __getitem__(self, i: int) -> Any:
+            return {**super().__getitem__(i), "idx": f"{i}.png"}
+
+    recorder = TrainerRecorder(tmp_path / "run", id_key="idx")
+    with pytest.raises(LabelAuditError, match=r"'idx' holds '\d+\.png', and the collate.*sample_ids=\["):
+        run(tmp_path, recorder, data=Named(), remove_unused_columns=False)
+    with pytest.raises(LabelAuditError, match=r"no ids under id_key='id'"):
+        run(tmp_path, TrainerRecorder(tmp_path / "run", id_key="id"), remove_unused_columns=False)
+
+
 class Texts(Dataset[Any]):
     def __getitem__(self, i: int) -> Any:
         return {"input_ids": torch.tensor([1, 5 + i % 7, 2]), "labels": i % 3}
