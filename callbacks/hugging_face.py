@@ -55,6 +55,7 @@ class TrainerRecorder(TrainerCallback):
         embeddings: str | None = None,
         **options: Any,
     ) -> None:
+        TorchRecorder(path, embeddings=embeddings, **options)  # refuses bad options now, not when training begins
         self.path = path
         self._embeddings = embeddings
         self._id_key, self._label_key, self._options = id_key, label_key, options
@@ -214,8 +215,8 @@ class _TagFromBatch:
             if first is not None and not isinstance(first, int):
                 raise LabelAuditError(
                     f"the column {self.id_key!r} holds {first!r}, and the collate function leaves out what is no"
-                    " number. Leave id_key out and pass the ids in the dataset's order, TrainerRecorder(..., sample_ids=[...]);"
-                    " for an iterable dataset name a column of integers"
+                    " number. Leave id_key out and pass the ids in the dataset's order,"
+                    " TrainerRecorder(..., sample_ids=[...]); for an iterable dataset name a column of integers"
                 )
             raise LabelAuditError(f"the batch holds {sorted(batch)}, and no ids under id_key={self.id_key!r}")
         return _tagged(batch, self.tag, np.asarray(batch.pop(self.id_key)), self.label_key)

@@ -13,7 +13,8 @@ from labelaudit.callbacks.background import BackgroundRecorder
 from labelaudit.callbacks.captured_embeddings import CapturedEmbeddings
 from labelaudit.callbacks.captured_scores import CapturedScores
 from labelaudit.callbacks.given_labels import check_labels
-from labelaudit.callbacks.lightning_base import one_of, refuse_dataloader_iter
+from labelaudit.callbacks.lightning_base import refuse_dataloader_iter
+from labelaudit.callbacks.options import one_of
 from labelaudit.callbacks.recording_callback import RecordingCallback
 from labelaudit.callbacks.trainer_ids import TrainerIds
 from labelaudit.history import Recorder

@@ -15,6 +15,8 @@ from labelaudit.history.epoch_writer import EpochWriter
 class WriterThread:
     """A history's writer behind a queue. All methods are for the training thread and none waits for a device.
 
+    First it tries whether files can be written at all: no need to train an epoch to find that out.
+
     Args:
         writer: is called from the thread only.
         on_error: "raise" stops training at the next `check()`, "warn" lets it go on without recording.
@@ -23,7 +25,7 @@ class WriterThread:
     def __init__(self, writer: EpochWriter, *, on_error: str = "raise") -> None:
         self._to = writer
         self._on_error = on_error
-        self._tasks: deque[Callable[[], Any]] = deque()
+        self._tasks: deque[Callable[[], Any]] = deque([writer.check_writable])
         self._changed = threading.Condition()
         self._error: Exception | None = None
         self._reported = False
