@@ -76,8 +76,7 @@ class RecordingCallback(Callback):
         except OSError as error:
             report_error(error, self._on_error)
         if self._writer is not None:
-            self._writer.wait()  # it has tried whether files can be written
-            self._writer.check()
+            self._writer.try_out()
         self._go_on_with_part(trainer)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:

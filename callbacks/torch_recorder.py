@@ -249,7 +249,7 @@ class TorchRecorder:
                 dist.barrier()  # every rank has looked at the folder before one writes to it
         self._start = recorder.next_epoch
         self._writer = BackgroundRecorder(recorder, max_pending_mib=self._max_pending_mib, on_error=self._on_error)
-        self._writer.wait()  # it tries whether files can be written
+        self._writer.try_out()
         if self._part is not None and not self._writer.load_part(self._part, split="train"):
             warnings.warn(f"the rows recorded before the checkpoint ({self._part}) are no longer there", stacklevel=3)
         return self._writer

@@ -15,8 +15,6 @@ from labelaudit.history.epoch_writer import EpochWriter
 class WriterThread:
     """A history's writer behind a queue. All methods are for the training thread and none waits for a device.
 
-    First it tries whether files can be written at all: no need to train an epoch to find that out.
-
     Args:
         writer: is called from the thread only.
         on_error: "raise" stops training at the next `check()`, "warn" lets it go on without recording.
@@ -25,13 +23,19 @@ class WriterThread:
     def __init__(self, writer: EpochWriter, *, on_error: str = "raise") -> None:
         self._to = writer
         self._on_error = on_error
-        self._tasks: deque[Callable[[], Any]] = deque([writer.check_writable])
+        self._tasks: deque[Callable[[], Any]] = deque()
         self._changed = threading.Condition()
         self._error: Exception | None = None
         self._reported = False
         self._stopped = False
         self._thread = threading.Thread(target=self._work, name="labelaudit-writer", daemon=True)
         self._thread.start()
+
+    def try_out(self) -> None:
+        """Find out whether files can be written at all, rather than after an epoch; see `check`."""
+        self._put(self._to.check_writable)
+        self.wait()
+        self.check()
 
     def end_epoch(self, epoch: int, *, split: str, whole: bool = True) -> None:
         """Write the split's epoch, once everything before is done."""
