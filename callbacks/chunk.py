@@ -61,6 +61,8 @@ class Chunk:
 
         It becomes part of the chunk when `add` is called with these copies, and gives way to the next one else.
         """
+        if not scores.shape:  # the squeezed score of a batch of one
+            return None
         stop = self.filled + scores.shape[0]
         room, label_room = self._scores[self.filled : stop], self._labels[self.filled : stop]
         if (

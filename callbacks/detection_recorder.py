@@ -19,7 +19,8 @@ from labelaudit.callbacks.found_boxes import (
     sizes_of,
 )
 from labelaudit.callbacks.inference_pass import drawn_batches, length_of, refuse_sharded
-from labelaudit.callbacks.lightning_base import one_of, rank_zero_info, refuse_dataloader_iter
+from labelaudit.callbacks.lightning_base import rank_zero_info, refuse_dataloader_iter
+from labelaudit.callbacks.options import one_of
 from labelaudit.callbacks.recording_callback import RecordingCallback
 from labelaudit.callbacks.trainer_ids import TrainerIds
 from labelaudit.detection.store.writer import DetectionWriter

@@ -23,7 +23,6 @@ from labelaudit.history import Recorder
 
 __all__ = ["TrainerRecorder"]
 
-_TAG = "labelaudit_ids_and_labels"  # (n, 2): what travels with a batch from the collate function to the model's forward
 _PARTS = "labelaudit.json"  # in a checkpoint's folder: where the rows of its unfinished epoch are kept
 
 
@@ -56,12 +55,17 @@ class TrainerRecorder(TrainerCallback):
         embeddings: str | None = None,
         **options: Any,
     ) -> None:
+        TorchRecorder(path, embeddings=embeddings, **options)  # refuses bad options now, not when training begins
         self.path = path
         self._embeddings = embeddings
         self._id_key, self._label_key, self._options = id_key, label_key, options
         self._recorder: TorchRecorder | None = None
         self._hooks: list[Any] = []
+        # Under this key ids and labels (n, 2) travel with a batch from the collate function to the model's forward.
+        # Each recorder has its own: others may watch the model too, one whose training was interrupted among them.
+        self._tag = f"labelaudit_ids_and_labels_{id(self)}"
         self._now: Tensor | None = None
+        self._has_recorded = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Follow the loader, watch the model."""
@@ -69,7 +73,9 @@ class TrainerRecorder(TrainerCallback):
         loader, model = kwargs["train_dataloader"], kwargs["model"]
         self._check_columns(args, model)
         resumed = state.global_step > 0
-        start = {"start_epoch": int(state.epoch or 0), "resume": True} if resumed else {"start_epoch": 0}
+        start: dict[str, Any] = {"start_epoch": int(state.epoch or 0)}
+        if resumed:
+            start |= {"resume": True, "overwrite": False}  # the older epochs belong to the run that goes on
         self._recorder = TorchRecorder(self.path, embeddings=self._embeddings, **{**self._options, **start})
         self._follow(loader)
         if self._embeddings is not None:
@@ -80,6 +86,15 @@ class TrainerRecorder(TrainerCallback):
             model.register_forward_pre_hook(self._before_forward, with_kwargs=True),
             model.register_forward_hook(self._after_forward),
         ]
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Refuse to train on unrecorded."""
+        if not self._has_recorded and self._recorder is not None:
+            raise LabelAuditError(
+                f"the Trainer made a step, and {type(kwargs['model']).__name__} was not called with the batch that the"
+                " loader made, so nothing was recorded. Call model(**inputs) in your compute_loss or training_step, or"
+                " record there yourself: labelaudit.callbacks.TorchRecorder"
+            )
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Write the epoch, before a checkpoint of it is saved."""
@@ -136,11 +151,11 @@ class TrainerRecorder(TrainerCallback):
         loader = getattr(loader, "base_dataloader", loader)  # under accelerate's own
         collate = loader.collate_fn
         if self._id_key is not None:
-            loader.__dict__["collate_fn"] = _TagFromBatch(collate, self._id_key, self._label_key)
+            loader.__dict__["collate_fn"] = _TagFromBatch(collate, self._tag, self._id_key, self._label_key)
         elif isinstance(loader, DataLoader) and not isinstance(loader.dataset, IterableDataset):
             n = len(loader.dataset)  # type: ignore[arg-type]
             loader.__dict__["dataset"] = TaggingDataset(loader.dataset)
-            loader.__dict__["collate_fn"] = _TagFromPositions(collate, self._label_key)
+            loader.__dict__["collate_fn"] = _TagFromPositions(collate, self._tag, self._label_key)
             assert self._recorder is not None
             self._recorder.n_samples = {"train": n}
         else:
@@ -150,7 +165,7 @@ class TrainerRecorder(TrainerCallback):
             )
 
     def _before_forward(self, model: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        self._now = kwargs.pop(_TAG, None)
+        self._now = kwargs.pop(self._tag, None)
         return args, kwargs
 
     def _after_forward(self, model: Any, args: Any, output: Any) -> None:
@@ -165,11 +180,12 @@ class TrainerRecorder(TrainerCallback):
                 f"the model's output ({type(output).__name__}) has no logits. Let forward return them as 'logits'"
             )
         self._recorder.record(logits, tag[:, 1], ids=tag[:, 0])
+        self._has_recorded = True
 
     def _leave(self) -> None:
         for hook in self._hooks:
             hook.remove()
-        self._hooks, self._recorder, self._now = [], None, None
+        self._hooks, self._recorder, self._now, self._has_recorded = [], None, None, False
 
 
 def _parts_file(args: Any, state: Any) -> Path:
@@ -179,27 +195,34 @@ def _parts_file(args: Any, state: Any) -> Path:
 class _TagFromPositions:
     """The Trainer's collate function, whose batch also says which samples it holds and how they are labelled."""
 
-    def __init__(self, collate: Any, label_key: str) -> None:
-        self.collate, self.label_key = collate, label_key
+    def __init__(self, collate: Any, tag: str, label_key: str) -> None:
+        self.collate, self.tag, self.label_key = collate, tag, label_key
 
     def __call__(self, fetched: Tagged) -> Any:
-        return _tagged(self.collate(fetched.data), fetched.ids, self.label_key)
+        return _tagged(self.collate(fetched.data), self.tag, fetched.ids, self.label_key)
 
 
 class _TagFromBatch:
     """The same, with the ids in a column of the batch. The column goes: the model does not know it."""
 
-    def __init__(self, collate: Any, id_key: str, label_key: str) -> None:
-        self.collate, self.id_key, self.label_key = collate, id_key, label_key
+    def __init__(self, collate: Any, tag: str, id_key: str, label_key: str) -> None:
+        self.collate, self.tag, self.id_key, self.label_key = collate, tag, id_key, label_key
 
     def __call__(self, rows: Any) -> Any:
         batch = self.collate(rows)
         if self.id_key not in batch:
+            first = rows[0].get(self.id_key) if rows and isinstance(rows[0], Mapping) else None
+            if first is not None and not isinstance(first, int):
+                raise LabelAuditError(
+                    f"the column {self.id_key!r} holds {first!r}, and the collate function leaves out what is no"
+                    " number. Leave id_key out and pass the ids in the dataset's order,"
+                    " TrainerRecorder(..., sample_ids=[...]); for an iterable dataset name a column of integers"
+                )
             raise LabelAuditError(f"the batch holds {sorted(batch)}, and no ids under id_key={self.id_key!r}")
-        return _tagged(batch, np.asarray(batch.pop(self.id_key)), self.label_key)
+        return _tagged(batch, self.tag, np.asarray(batch.pop(self.id_key)), self.label_key)
 
 
-def _tagged(batch: Any, ids: Any, label_key: str) -> Any:
+def _tagged(batch: Any, tag: str, ids: Any, label_key: str) -> Any:
     labels = batch.get(label_key)
     if ids.dtype.kind not in "iu" or labels is None or np.shape(labels) != np.shape(ids):
         has = "none" if labels is None else f"of shape {np.shape(labels)}"
@@ -207,5 +230,14 @@ def _tagged(batch: Any, ids: Any, label_key: str) -> Any:
             f"a batch needs integer ids (n,) and labels (n,): ids are {ids.dtype} {ids.shape}, labels under"
             f" {label_key!r} are {has}; it holds {sorted(batch)}. Name the column of the labels: label_key='label'"
         )
-    batch[_TAG] = torch.stack([torch.as_tensor(ids), torch.as_tensor(labels).long()], dim=1)
+    given = torch.as_tensor(labels)  # on the host still: looking at values waits for no device
+    classes = given.long()
+    if given.is_floating_point() and not torch.equal(classes.to(given.dtype), given):
+        one = given[classes != given][0].item()
+        raise LabelAuditError(
+            f"labels under {label_key!r} are no class numbers: {one:.4g} is among them. What is recorded is"
+            " classification, with labels 0, 1, ...; regression has no wrong classes to find. Leave the recorder out,"
+            " or name the column of the classes: label_key='label'"
+        )
+    batch[tag] = torch.stack([torch.as_tensor(ids), classes], dim=1)
     return batch

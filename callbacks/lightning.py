@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -12,7 +13,8 @@ from labelaudit.callbacks.background import BackgroundRecorder
 from labelaudit.callbacks.captured_embeddings import CapturedEmbeddings
 from labelaudit.callbacks.captured_scores import CapturedScores
 from labelaudit.callbacks.given_labels import check_labels
-from labelaudit.callbacks.lightning_base import one_of, refuse_dataloader_iter
+from labelaudit.callbacks.lightning_base import refuse_dataloader_iter
+from labelaudit.callbacks.options import one_of
 from labelaudit.callbacks.recording_callback import RecordingCallback
 from labelaudit.callbacks.trainer_ids import TrainerIds
 from labelaudit.history import Recorder
@@ -44,7 +46,8 @@ class PredictionRecorder(RecordingCallback):
         every_n_epochs: record epochs 0, n, 2n, ...
         task: "classification".
         overwrite: replace a finished history in `path`.
-        scores_are: "logits", "probabilities", or "auto": told from their values.
+        scores_are: "logits", "probabilities", or "auto": told from their values; one column by the loss function that
+            takes it.
         planted: mistakes planted on purpose, {position: true label}; the audit then measures itself.
         on_error: if the history can't be written, "raise" stops training, "warn" goes on without recording.
         max_pending_mib: scores that may wait for the writer, in MiB; training waits while there are more.
@@ -168,7 +171,8 @@ class PredictionRecorder(RecordingCallback):
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Hand over the step's scores."""
-        self._commit("train", outputs, batch)
+        if outputs != {} or not pl_module.automatic_optimization or not self._captured.is_skipped():
+            self._commit("train", outputs, batch)
         if trainer.is_last_batch:  # not in on_train_epoch_end: a checkpoint may be saved before that
             self._end_epoch("train")
 
@@ -194,10 +198,11 @@ class PredictionRecorder(RecordingCallback):
             writer,
             max_pending_mib=self._max_pending_mib,
             on_error=self._on_error,
-            first_rows=self._check_first_labels,
+            first_rows=partial(self._look_at_first_rows, writer),
         )
 
-    def _check_first_labels(self, ids: Any, labels: Any, split: str) -> None:
+    def _look_at_first_rows(self, writer: Recorder, ids: Any, labels: Any, split: str) -> None:
+        writer.one_column_is = self._captured.scores_are or "auto"
         given = self._ids.given_labels(ids, split)
         if given is not None and not callable(self._labels):
             kept = labels != self._options["ignore_label"]

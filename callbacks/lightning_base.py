@@ -1,8 +1,7 @@
-"""What recorders stand on: the Callback of both of Lightning's packages, and checks of what it is given."""
+"""What recorders stand on: the Callback of both of Lightning's packages, and a check of the module."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from inspect import signature
@@ -21,14 +20,7 @@ else:
     Callback = type("Callback", tuple(import_module(name).Callback for name in _packages), {})
     rank_zero_info = import_module(f"{_packages[0]}.utilities.rank_zero").rank_zero_info
 
-__all__ = ["Callback", "one_of", "rank_zero_info", "refuse_dataloader_iter"]
-
-
-def one_of(name: str, values: Sequence[str], allowed: tuple[str, ...]) -> None:
-    """Refuse an option's values that are not known."""
-    for value in values:
-        if value not in allowed:
-            raise LabelAuditError(f"{name}={value!r} is unknown. Pass one of {', '.join(map(repr, allowed))}")
+__all__ = ["Callback", "rank_zero_info", "refuse_dataloader_iter"]
 
 
 def refuse_dataloader_iter(pl_module: Any) -> None:

@@ -8,7 +8,8 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from labelaudit.callbacks.lightning_base import Callback, one_of
+from labelaudit.callbacks.lightning_base import Callback
+from labelaudit.callbacks.options import check_numbers, one_of
 from labelaudit.callbacks.ranks import answer_of_rank_zero
 from labelaudit.callbacks.writer_thread import WriterThread, report_error
 from labelaudit.errors import LabelAuditError
@@ -41,11 +42,7 @@ class RecordingCallback(Callback):
         splits = (splits,) if isinstance(splits, str) else tuple(splits)
         one_of("on_error", (on_error,), ("raise", "warn"))
         one_of("splits", splits, ("train", "val"))
-        if every_n_epochs < 1 or max_pending_mib <= 0:
-            raise LabelAuditError(
-                "every_n_epochs must be 1 or more and max_pending_mib above 0,"
-                f" not {every_n_epochs} and {max_pending_mib}"
-            )
+        check_numbers(every_n_epochs, max_pending_mib)
         self.path = path
         self._splits = splits
         self._every_n_epochs = every_n_epochs
@@ -78,6 +75,8 @@ class RecordingCallback(Callback):
             self._writer = self._open_history(trainer)
         except OSError as error:
             report_error(error, self._on_error)
+        if self._writer is not None:
+            self._writer.try_out()
         self._go_on_with_part(trainer)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:

@@ -15,6 +15,10 @@ Pick = str | Callable[[Any, Any], Tensor]  # a key of the step's output (for sco
 
 SCORE_KEYS = ("logits", "preds", "scores")
 LABEL_KEYS = ("targets", "labels", "y", "target", "label")
+_ABOUT_WIDE_LABELS = (
+    " These labels are soft or multi-label, several numbers per sample, which is not supported: a sample has one class."
+    " Pass the dataset's own class numbers, (n,)"
+)
 
 
 class Found:
@@ -94,9 +98,11 @@ class Found:
         return _as_tensor(value)
 
     def _unknown(self, what: str, key: str) -> LabelAuditError:
+        wide = what == "labels" and any(_are_wide(target, self.n) for _, target in self.losses)
         return LabelAuditError(
             f"the {what} of this step can't be told. {self._what_is_there()} Let the step return a dict with"
-            f" {key!r}, or pass {what}='key' or {what}=lambda outputs, batch: ... to PredictionRecorder"
+            f" {key!r}, or pass {what}='key' or {what}=lambda outputs, batch: ... to PredictionRecorder."
+            f"{_ABOUT_WIDE_LABELS if wide else ''}"
         )
 
     def _what_is_there(self) -> str:
@@ -117,11 +123,14 @@ def check_batch(ids: Any, scores: Any, labels: Any) -> None:
     """
     n = len(ids)
     if not are_scores(scores, n) or not are_labels(labels, n):
-        soft = isinstance(labels, Tensor) and labels.ndim == 2 and labels.shape[1] > 1
+        hint = ""
+        if not (isinstance(scores, Tensor) and isinstance(labels, Tensor)):
+            hint = " Pass tensors: torch.as_tensor(array); labelaudit.Recorder takes arrays"
+        elif _are_wide(labels, n):
+            hint = _ABOUT_WIDE_LABELS
         raise LabelAuditError(
-            f"a batch of {n} samples needs scores ({n}, classes) or ({n},), floating, and labels ({n},), but has"
-            f" scores {_describe(scores)} and labels {_describe(labels)}."
-            + (" These labels are soft; pass the dataset's own class numbers" if soft else "")
+            f"a batch of {n} samples needs tensors: scores ({n}, classes) or ({n},), floating, and labels ({n},), but"
+            f" has scores {_describe(scores)} and labels {_describe(labels)}.{hint}"
         )
 
 
@@ -159,6 +168,10 @@ def are_scores(value: Any, n: int) -> bool:
 def are_labels(value: Any, n: int) -> bool:
     """One number each. Floats may be the 0 and 1 of a binary loss; the writer looks at their values."""
     return isinstance(value, Tensor) and value.shape in ((n,), (n, 1)) and not value.is_complex()
+
+
+def _are_wide(labels: Any, n: int) -> bool:
+    return isinstance(labels, Tensor) and labels.ndim == 2 and labels.shape[0] == n and labels.shape[1] > 1
 
 
 def _describe(value: Any) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from labelaudit.callbacks.background import BackgroundRecorder
 from labelaudit.callbacks.captured_embeddings import CapturedEmbeddings, flat
+from labelaudit.callbacks.options import check_numbers, one_of, refuse_unknown
 from labelaudit.callbacks.ranks import answer_of_rank_zero
 from labelaudit.callbacks.sample_ids import Ids, Positions, follow
 from labelaudit.callbacks.step_scores import check_batch
@@ -21,6 +22,11 @@ from labelaudit.history import Recorder
 from labelaudit.history.embedding_writer import checked_choice, wanted
 
 __all__ = ["TorchRecorder"]
+
+_OPTIONS = (
+    *("class_names", "sample_ids", "held_out", "keep", "scores_are", "task", "precision", "planted", "overwrite"),
+    *("resume", "ignore_label", "nan"),
+)  # that go to the history's writer as they are
 
 
 class TorchRecorder:
@@ -71,6 +77,10 @@ class TorchRecorder:
         embedding_epochs: int | list[int] | str = "last",
         **options: Any,
     ) -> None:
+        one_of("subset_ids", (subset_ids,), ("position", "underlying"))
+        one_of("on_error", (on_error,), ("raise", "warn"))
+        check_numbers(every_n_epochs, max_pending_mib)
+        refuse_unknown(options, _OPTIONS, "TorchRecorder and TrainerRecorder")
         self.path = path
         self._embeddings = None if embeddings is None else CapturedEmbeddings(embeddings)
         self._watching, self._keeps_embeddings = False, False
@@ -188,6 +198,8 @@ class TorchRecorder:
         """Go on where the checkpoint was saved. Before the first `record`."""
         self._start, self._part = state["epoch"], state["part"]
         self._options["resume"] = True
+        if self._start is not None:
+            self._options["overwrite"] = False  # the older epochs belong to the run that goes on
 
     def close(self, *, finished: bool = True) -> None:
         """End the recording; `finished` says that the training came to its end."""
@@ -237,6 +249,7 @@ class TorchRecorder:
                 dist.barrier()  # every rank has looked at the folder before one writes to it
         self._start = recorder.next_epoch
         self._writer = BackgroundRecorder(recorder, max_pending_mib=self._max_pending_mib, on_error=self._on_error)
+        self._writer.try_out()
         if self._part is not None and not self._writer.load_part(self._part, split="train"):
             warnings.warn(f"the rows recorded before the checkpoint ({self._part}) are no longer there", stacklevel=3)
         return self._writer

@@ -130,8 +130,9 @@ class _Split:
 
 
 def _under_key(batch: Any, key: str | int) -> Any:
-    """`batch[key]` or `batch.key`, None where there is no such thing."""
+    """`batch[key]` or `batch.key`, None where there is no such thing; `keys` and `index` of a container are methods."""
     try:
         return batch[int(key) if isinstance(batch, (list, tuple)) and not hasattr(batch, "_fields") else key]
     except (KeyError, IndexError, TypeError, ValueError):
-        return getattr(batch, str(key), None)
+        found = getattr(batch, str(key), None)
+        return None if callable(found) else found

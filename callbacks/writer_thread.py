@@ -31,6 +31,12 @@ class WriterThread:
         self._thread = threading.Thread(target=self._work, name="labelaudit-writer", daemon=True)
         self._thread.start()
 
+    def try_out(self) -> None:
+        """Find out whether files can be written at all, rather than after an epoch; see `check`."""
+        self._put(self._to.check_writable)
+        self.wait()
+        self.check()
+
     def end_epoch(self, epoch: int, *, split: str, whole: bool = True) -> None:
         """Write the split's epoch, once everything before is done."""
         self._hand_over(split)

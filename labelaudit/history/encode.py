@@ -77,12 +77,14 @@ def scores_kind(scores: Floats) -> str:
     Raises:
         LabelAuditError: all are in [0, 1], and most but not all sum to about 1.
     """
+    with np.errstate(invalid="ignore"):
+        outside = bool(np.any((scores < 0) | (scores > 1)))
+    if outside or scores.shape[1] == 1:
+        return "logits" if outside else "probabilities"
     whole = ~np.isnan(scores).any(axis=1)
     known = scores if whole.all() else scores[whole]
-    if not len(known) or not bool(np.all((known >= 0) & (known <= 1))):
+    if not len(known):
         return "logits"
-    if known.shape[1] == 1:
-        return "probabilities"
     off = np.abs(known.sum(axis=1, dtype=np.float64) - 1)
     if bool(np.all(off < 5e-3)):
         return "probabilities"
@@ -96,8 +98,8 @@ def scores_kind(scores: Floats) -> str:
     return "logits"
 
 
-def check_scores(scores: Floats, scores_are: str) -> None:
-    """Refuse probabilities that are none; rows that were rounded are divided by their sums later."""
+def check_scores(scores: Floats, ids: npt.NDArray[Any], scores_are: str) -> None:
+    """Refuse probabilities (n, K) of samples (n,) that are none; rounded ones are divided by their sums later."""
     if scores_are != "probabilities":
         return
     sums = scores.sum(axis=1, dtype=np.float64)
@@ -107,7 +109,7 @@ def check_scores(scores: Floats, scores_are: str) -> None:
     if wrong.any():
         row = int(wrong.argmax())
         raise LabelAuditError(
-            f"row {row} holds no probabilities: smallest {scores[row].min():.4g}, sum {sums[row]:.4g}, "
+            f"sample {ids[row]} has no probabilities: smallest {scores[row].min():.4g}, sum {sums[row]:.4g}, "
             'expected numbers in [0, 1] that sum to 1. For logits say scores_are="logits"'
         )
 

@@ -147,6 +147,14 @@ class EpochWriter(ABC):
         else:
             self._manifest = self._going_on(before)
 
+    def check_writable(self) -> None:
+        """Try whether files can be put in the folder; nothing is left there.
+
+        Raises:
+            OSError: they can't.
+        """
+        self._folder.check_writable()
+
     @staticmethod
     def next_segment(path: str | os.PathLike[str]) -> int:
         """Return the number of the next start in a folder; parallel writers must share it."""

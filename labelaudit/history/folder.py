@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import tempfile
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,9 @@ class Folder(Protocol):
 
     def size(self, name: str) -> int:
         """Size of one file in bytes."""
+
+    def check_writable(self) -> None:
+        """Raise OSError where files can't be written, as far as that shows without leaving one."""
 
 
 def open_folder(path: str | os.PathLike[str]) -> Folder:
@@ -116,6 +120,11 @@ class _LocalFolder:
 
     def size(self, name: str) -> int:
         return (self.path / name).stat().st_size
+
+    def check_writable(self) -> None:
+        there = next(folder for folder in (self.path, *self.path.parents) if folder.exists())
+        with tempfile.TemporaryFile(dir=there):
+            pass
 
 
 def _link(unfinished: Path, path: Path) -> None:
@@ -210,3 +219,6 @@ class _RemoteFolder:
 
     def size(self, name: str) -> int:
         return int(self._fs.size(self._full(name)))
+
+    def check_writable(self) -> None:
+        """An object store says so when a file is put there."""

@@ -34,7 +34,7 @@ class Recorder(EpochWriter):
             training. ``sample_ids`` and ``planted`` hold for them too.
         keep: "scores" (whole vectors), "summary" (8 bytes per sample and epoch), or "auto": whole vectors
             up to 32 classes.
-        scores_are: "logits", "probabilities", or "auto": read from the first rows.
+        scores_are: "logits", "probabilities", or "auto": read from the first rows; one column from the first epoch's.
         task: "classification".
         precision: "half" or "single", of the stored numbers.
         planted: mistakes planted on purpose, see `plant_mistakes`; the audit then measures itself on them.
@@ -52,6 +52,10 @@ class Recorder(EpochWriter):
         embedding_epochs: of which epochs `record_embeddings` keeps the vectors: "last", n (epochs 0, n, 2n, ...) or a
             list of epochs.
         n_writers: how many parallel writers there are; an epoch of embeddings counts when it has the files of all.
+
+    Attributes:
+        one_column_is: what one column of scores is where ``scores_are`` is "auto" and the caller knows: "logits" or
+            "probabilities". Set it before the first `record`.
 
     Raises:
         LabelAuditError: an option is unknown, or the folder holds something that may not be replaced.
@@ -106,6 +110,8 @@ class Recorder(EpochWriter):
         self._keep, self._scores_are, self._precision = keep, scores_are, precision
         self._every, self._ignore, self._nan = every_n_epochs, ignore_label, nan
         self._scratch = encode.Scratch()
+        self.one_column_is = "auto"
+        self._undecided: list[tuple[Array, Array, Array, str]] | None = None  # batches that either kind of score fits
         self._one_dataset = {"train", *held_out}
         super().__init__(
             path,
@@ -138,7 +144,9 @@ class Recorder(EpochWriter):
         if not len(ids_):
             return
         facts = self._facts(scores_, ids_)
-        encode.check_scores(scores_, facts.scores_are)
+        if self._undecided is not None and encode.scores_kind(scores_) != facts.scores_are:
+            facts = self._take_for_logits()
+        encode.check_scores(scores_, ids_, facts.scores_are)
         self._check_rows(ids_, labels_, facts, split)
         self._check_kind(ids_, split)
         packed, broken = encode.packed(
@@ -157,6 +165,8 @@ class Recorder(EpochWriter):
         if self._manifest is None:
             self._manifest = self._begin(facts)
         self._strings[split] = ids_.dtype.kind not in "iu"
+        if self._undecided is not None:
+            self._undecided.append((ids_.copy(), scores_.copy(), labels_.copy(), split))
         self._open.setdefault(split, rows.OpenEpoch()).add(ids_, labels_, packed)
 
     def record_embeddings(self, ids: Any, vectors: Any, *, split: str = "train") -> None:
@@ -176,6 +186,7 @@ class Recorder(EpochWriter):
 
     def end_epoch(self, epoch: int | None = None, *, split: str = "train", whole: bool = True) -> int:
         """Write the epoch's file, and that of its embeddings; see `EpochWriter.end_epoch`."""
+        self._undecided = None
         if split not in self._open:
             self._embeddings.refuse_alone(split)
         number = super().end_epoch(epoch, split=split, whole=whole)
@@ -191,9 +202,12 @@ class Recorder(EpochWriter):
         """Forget the rows of an epoch that will not be finished."""
         super().discard_epoch(split=split)
         self._embeddings.discard(split)
+        if self._undecided is not None:
+            self._undecided = [batch for batch in self._undecided if batch[3] != split]
 
     def save_part(self, epoch: int | None = None, *, split: str = "train") -> str | None:
         """Keep the rows of the open epoch, with their embeddings; see `EpochWriter.save_part`."""
+        self._undecided = None
         name = super().save_part(epoch, split=split)
         if name is not None:
             self._embeddings.save_part(name, split)
@@ -223,7 +237,11 @@ class Recorder(EpochWriter):
             )
         if self._manifest is not None:
             return self._manifest
-        kind = encode.scores_kind(scores) if self._scores_are == "auto" else self._scores_are
+        kind = self.one_column_is if self._scores_are == "auto" and scores.shape[1] == 1 else self._scores_are
+        if kind == "auto":
+            kind = encode.scores_kind(scores)
+            if scores.shape[1] == 1 and kind == "probabilities":
+                self._undecided = []  # logits may lie in [0, 1] for some batches
         self._check_classes(n_classes)
         small = n_classes <= encode.KEEP_SCORES_UP_TO
         positions = ids.dtype.kind in "iu" and any(self._lengths.values())
@@ -292,6 +310,16 @@ class Recorder(EpochWriter):
         told = rows.told(known, Samples(known.keys, known.labels, ids, true), split, self._folder.url)
         if told is not None:
             self._known[split] = self._restated[split] = told
+
+    def _take_for_logits(self) -> manifest.Manifest:
+        """Record the first epoch's batches anew: its one column of scores has left [0, 1]."""
+        assert self._manifest is not None
+        self._manifest = self._manifest.with_(scores_are="logits")
+        batches, self._undecided = self._undecided or [], None
+        self._open.clear()
+        for ids, scores, labels, split in batches:
+            self.record(ids, scores, labels, split=split)
+        return self._manifest
 
     def _check_rows(self, ids: Array, labels: Array, facts: manifest.Manifest, split: str) -> None:
         outside = (labels < 0) | (labels >= facts.n_classes)

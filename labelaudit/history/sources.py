@@ -131,7 +131,7 @@ def history_from_arrays(
         raise LabelAuditError(f"sample_ids has {len(ids):,} entries, the scores have {n:,} samples")
     logits = []
     for epoch in cube:
-        encode.check_scores(epoch, kind)
+        encode.check_scores(epoch, np.arange(n) if ids is None else ids, kind)
         logits.append(encode.as_logits(epoch, kind))
     true = None if planted is None else true_labels_of(planted, n)
     if true is not None:

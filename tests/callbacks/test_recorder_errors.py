@@ -57,14 +57,16 @@ def test_writing_fails_from_the_third_epoch_on(
     assert_recorded(path, again.said["train"])
 
 
+@pytest.mark.parametrize("run", ["file", "file/run"])
 @pytest.mark.parametrize("on_error", ["raise", "warn"])
-def test_a_path_that_cannot_be_a_folder(tmp_path: Path, on_error: str) -> None:
+def test_a_path_that_cannot_be_a_folder(tmp_path: Path, on_error: str, run: str) -> None:
     (tmp_path / "file").write_text("not a folder")
     module = Spy()
-    fit = trainer(PredictionRecorder(tmp_path / "file" / "run", on_error=on_error))
+    fit = trainer(PredictionRecorder(tmp_path / run, on_error=on_error))
     if on_error == "raise":
         with pytest.raises(LabelAuditError, match=r"NotADirectoryError.*on_error='warn'"):
             fit.fit(module, loader())
+        assert module.batches == []  # said before training
     else:
         with pytest.warns(UserWarning, match="training goes on, recording stopped"):
             fit.fit(module, loader())

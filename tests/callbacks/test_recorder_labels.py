@@ -9,7 +9,7 @@ import pytest
 import torch
 from spy import K, N, Spy, assert_recorded, features_and_labels, loader, trainer
 from torch import nn
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import Dataset, Subset, TensorDataset
 
 from labelaudit import LabelAuditError, open_history
 from labelaudit.callbacks import PredictionRecorder
@@ -102,6 +102,16 @@ def test_soft_labels_alone_are_an_error(tmp_path: Any) -> None:
 
     with pytest.raises(LabelAuditError, match=r"labels of this step can't be told.*float32\[8, 3\].*labels="):
         trainer(PredictionRecorder(tmp_path / "run")).fit(Module(), loader(Plain(), collate_fn=cut_mix))
+
+
+def test_multi_label_targets_are_said_to_be_none_of_ours(tmp_path: Any) -> None:
+    class Module(Spy):
+        def step(self, split: str, batch: Any) -> Any:
+            return nn.functional.binary_cross_entropy_with_logits(self.logits(batch[0]), batch[1])
+
+    many_hot = TensorDataset(torch.randn(N, 5), torch.randint(0, 2, (N, K)).float())
+    with pytest.raises(LabelAuditError, match=r"can't be told.*multi-label.*not supported: a sample has one class"):
+        trainer(PredictionRecorder(tmp_path / "run")).fit(Module(), loader(many_hot))
 
 
 def test_mixed_labels_of_a_binary_loss_are_an_error(tmp_path: Any) -> None:

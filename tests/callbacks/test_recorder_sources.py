@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from spy import K, N, Spy, assert_recorded, features_and_labels, loader, trainer
+from spy import K, N, Spy, SpyWithVal, assert_recorded, features_and_labels, loader, trainer
 from torch import nn
 from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
 
@@ -109,6 +109,69 @@ def test_binary_logits(tmp_path: Any, column: bool) -> None:
     assert_recorded(tmp_path / "run", module.said["train"])
 
 
+@pytest.mark.parametrize("binary", [True, False])
+def test_a_last_batch_of_one_may_be_squeezed(tmp_path: Any, binary: bool) -> None:
+    class Module(Spy):
+        def forward(self, x: Any) -> Any:
+            return self.logits(x)[:, :1] if binary else self.logits(x)
+
+        def step(self, split: str, batch: Any) -> Any:
+            x, y = batch
+            z = self(x)
+            if not binary:
+                self.note(split, x, z, y)
+                return nn.functional.cross_entropy(z.squeeze(), y.squeeze())
+            self.note(split, x, torch.cat([torch.zeros_like(z), z], 1), y)
+            return nn.functional.binary_cross_entropy_with_logits(z.squeeze(), y.float().squeeze())
+
+    module = Module()
+    x, y = features_and_labels(33)
+    data = TensorDataset(x, (y > 0).long() if binary else y)
+    trainer(PredictionRecorder(tmp_path / "run")).fit(module, loader(data))
+    assert_recorded(tmp_path / "run", module.said["train"])
+
+
+@pytest.mark.filterwarnings("ignore:.training_step. returned .None.")
+@pytest.mark.parametrize("skipped", [0, 1, 6])
+@pytest.mark.parametrize("options", [{}, {"scores": "z"}], ids=["inferred", "said"])
+def test_a_step_may_skip_its_batch(tmp_path: Any, skipped: int, options: Any) -> None:
+    """By returning None; the last one before a validation pass that is not recorded, too."""
+
+    class Module(SpyWithVal):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            if batch_idx == skipped:
+                return None
+            z = self.logits(batch[0])
+            self.note("train", batch[0], z, batch[1])
+            return {"loss": nn.functional.cross_entropy(z, batch[1]), "z": z.detach()}
+
+    module = Module()
+    trainer(PredictionRecorder(tmp_path / "run", **options)).fit(module, loader(), loader(shuffle=False))
+    assert len(module.said["train"][0]) in (N - 8, N - 5)
+    assert_recorded(tmp_path / "run", module.said["train"])
+
+
+@pytest.mark.parametrize("key", ["", "preds"], ids=["loss alone", "in a dict"])
+def test_the_loss_function_tells_what_one_column_within_0_and_1_is(tmp_path: Any, key: str) -> None:
+    class Module(Spy):
+        probabilities = False
+
+        def step(self, split: str, batch: Any) -> Any:
+            x, y = batch
+            y = (y > 0).float()
+            score = self.logits(x)[:, 0].sigmoid()  # within 0 and 1, whatever it stands for
+            logit = score.logit() if self.probabilities else score
+            self.note(split, x, torch.stack([torch.zeros_like(logit), logit], 1), y.long())
+            loss = nn.functional.binary_cross_entropy if self.probabilities else nn.BCEWithLogitsLoss()
+            return {"loss": loss(score, y), **({key: score} if key else {})}
+
+    for probabilities in (False, True):
+        module, path = Module(), tmp_path / str(probabilities)
+        module.probabilities = probabilities
+        trainer(PredictionRecorder(path)).fit(module, loader())
+        assert_recorded(path, module.said["train"])
+
+
 UNKNOWN = {
     "nothing computed": (lambda m, x, y, z: nll(z, y), {}, "scores of this step can't be told.*scores='key'"),
     "two heads": (
@@ -207,6 +270,11 @@ def test_an_iterable_dataset_needs_ids_in_the_batch(tmp_path: Any) -> None:
         trainer(PredictionRecorder(tmp_path / "run")).fit(StreamModule(), loader(Stream(), shuffle=False))
     with pytest.raises(LabelAuditError, match="no ids under id_key='id'"):
         trainer(PredictionRecorder(tmp_path / "run", id_key="id")).fit(StreamModule(), loader(Stream(), shuffle=False))
+    methods = trainer(PredictionRecorder(tmp_path / "run", id_key="keys"))
+    with pytest.raises(LabelAuditError, match="no ids under id_key='keys'"):
+        methods.fit(StreamModule(), loader(Stream(), shuffle=False))
+    with pytest.raises(LabelAuditError, match="no ids under id_key='index'"):
+        trainer(PredictionRecorder(tmp_path / "run", id_key="index")).fit(Spy(), loader())
     module = StreamModule()
     trainer(PredictionRecorder(tmp_path / "run", id_key="idx")).fit(module, loader(Stream(), shuffle=False))
     assert_recorded(tmp_path / "run", module.said["train"])

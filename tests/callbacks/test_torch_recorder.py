@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.data import IterableDataset, Subset, TensorDataset
 
 from labelaudit import LabelAuditError, open_history
-from labelaudit.callbacks import TorchRecorder
+from labelaudit.callbacks import TorchRecorder, TrainerRecorder
 
 
 class Loop:
@@ -156,8 +156,10 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         recorder.attach(loader(Stream(), shuffle=False))
     with pytest.raises(LabelAuditError, match=r"batch of 3 samples.*scores float32\[2, 3\]"):
         recorder.record(torch.zeros(2, 3), torch.zeros(2), ids=[1, 2, 3])
-    with pytest.raises(LabelAuditError, match="labels are soft"):
+    with pytest.raises(LabelAuditError, match=r"labels are soft or multi-label.*not supported.*class numbers, \(n,\)"):
         recorder.record(torch.zeros(2, 3), torch.zeros(2, 3), ids=[1, 2])
+    with pytest.raises(LabelAuditError, match=r"scores ndarray and labels int64.*Pass tensors: torch\.as_tensor"):
+        recorder.record(np.zeros((2, 3)), torch.zeros(2, dtype=int), ids=[1, 2])
     assert not (tmp_path / "run").exists()
 
 
@@ -181,6 +183,49 @@ def test_resume_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
         assert recorder.end_epoch() == 1
     assert_recorded(tmp_path / "run", {0: first.said[0], 1: {**first.said[1], **second.said[1]}})
     assert not list(tmp_path.glob("run/parts/*/*"))
+
+
+def test_overwrite_spares_the_epochs_of_the_run_that_is_resumed(tmp_path: Path) -> None:
+    loop = Loop()
+    with TorchRecorder(tmp_path / "run", overwrite=True) as recorder:
+        unrecorded = recorder.state_dict()
+        loop.train(recorder, recorder.attach(loader()), range(3))
+        state = recorder.state_dict()
+    with TorchRecorder(tmp_path / "run", overwrite=True) as recorder:
+        recorder.load_state_dict(state)
+        loop.train(recorder, recorder.attach(loader()), range(3, 5))
+    assert_recorded(tmp_path / "run", loop.said)
+    with TorchRecorder(tmp_path / "run", overwrite=True) as recorder:
+        recorder.load_state_dict(unrecorded)  # saved before the first epoch: nothing of that run is here
+        loop.train(recorder, recorder.attach(loader()), range(1))
+    assert open_history(tmp_path / "run").epochs == [0]
+
+
+@pytest.mark.parametrize("recorder", [TorchRecorder, TrainerRecorder])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"every_n_epochs": 0}, "every_n_epochs must be 1 or more"),
+        ({"max_pending_mib": 0}, "max_pending_mib above 0, not 1 and 0"),
+        ({"on_error": "ignore"}, "on_error='ignore' is unknown. Pass one of 'raise', 'warn'"),
+        ({"subset_ids": "under"}, "subset_ids='under' is unknown. Pass one of 'position', 'underlying'"),
+        ({"splits": ("train",)}, "splits is no option of TorchRecorder and TrainerRecorder. Pass some of class_names"),
+    ],
+)
+def test_bad_options_are_refused_when_it_is_made(recorder: Any, options: Any, message: str) -> None:
+    with pytest.raises(LabelAuditError, match=message):
+        recorder("never/made", **options)
+
+
+@pytest.mark.parametrize("on_error", ["raise", "warn"])
+def test_a_path_that_cannot_be_a_folder_is_said_in_the_first_batch(tmp_path: Path, on_error: str) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    recorder = TorchRecorder(tmp_path / "file", on_error=on_error)
+    warns = pytest.warns(UserWarning, match="recording stopped.*Not a directory")
+    raises = pytest.raises(LabelAuditError, match=r"NotADirectoryError.*on_error='warn'")
+    with warns if on_error == "warn" else raises:
+        recorder.record(torch.zeros(2, 3), torch.zeros(2), ids=[1, 2])
+    recorder.close(finished=False)
 
 
 def test_a_full_disk_stops_training_or_not(tmp_path: Path, monkeypatch: Any) -> None:

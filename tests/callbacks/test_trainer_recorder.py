@@ -131,6 +131,28 @@ def test_labels_under_another_name(tmp_path: Path) -> None:
         run(tmp_path, TrainerRecorder(tmp_path / "run", label_key="target"))
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_labels_that_are_no_classes_are_an_error(tmp_path: Path, workers: int) -> None:
+    class Targets(Rows):
+        def __getitem__(self, i: int) -> Any:
+            return {**super().__getitem__(i), "labels": 0.7}
+
+    with pytest.raises(LabelAuditError, match=r"'labels' are no class numbers: 0\.7 .*regression"):
+        run(tmp_path, TrainerRecorder(tmp_path / "run"), data=Targets(), dataloader_num_workers=workers)
+
+
+def test_a_column_of_text_is_no_column_of_ids(tmp_path: Path) -> None:
+    class Named(Rows):
+        def __getitem__(self, i: int) -> Any:
+            return {**super().__getitem__(i), "idx": f"{i}.png"}
+
+    recorder = TrainerRecorder(tmp_path / "run", id_key="idx")
+    with pytest.raises(LabelAuditError, match=r"'idx' holds '\d+\.png', and the collate.*sample_ids=\["):
+        run(tmp_path, recorder, data=Named(), remove_unused_columns=False)
+    with pytest.raises(LabelAuditError, match=r"no ids under id_key='id'"):
+        run(tmp_path, TrainerRecorder(tmp_path / "run", id_key="id"), remove_unused_columns=False)
+
+
 class Texts(Dataset[Any]):
     def __getitem__(self, i: int) -> Any:
         return {"input_ids": torch.tensor([1, 5 + i % 7, 2]), "labels": i % 3}
@@ -156,11 +178,13 @@ def test_a_transformer(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*PyTorch.*weights_only.*")
-def test_resume_from_a_checkpoint(tmp_path: Path) -> None:
-    first = run(tmp_path, TrainerRecorder(tmp_path / "run"), save_strategy="epoch", num_train_epochs=3)
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_resume_from_a_checkpoint(tmp_path: Path, overwrite: bool) -> None:
+    recorder = TrainerRecorder(tmp_path / "run", overwrite=overwrite)
+    first = run(tmp_path, recorder, save_strategy="epoch", num_train_epochs=3)
     second = run(
         tmp_path,
-        TrainerRecorder(tmp_path / "run"),
+        TrainerRecorder(tmp_path / "run", overwrite=overwrite),
         num_train_epochs=3,
         resume=str(tmp_path / "checkpoint-14"),
     )
@@ -197,3 +221,38 @@ def test_a_checkpoint_without_the_recorder_is_said(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="has the rest only"):
         run(tmp_path, TrainerRecorder(tmp_path / "run"), resume=str(tmp_path / "checkpoint-3"))
     assert open_history(tmp_path / "run").n_epochs == 2
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_the_same_model_again_after_an_exception(tmp_path: Path, error: type[BaseException]) -> None:
+    class Break(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if state.global_step == 9:
+                raise error
+
+    model = Model()
+    with pytest.raises(error):
+        run(tmp_path, TrainerRecorder(tmp_path / "first"), Break(), model=model)
+    assert open_history(tmp_path / "first").epochs == [0]
+    model.said.clear()
+    run(tmp_path, TrainerRecorder(tmp_path / "second"), model=model)
+    assert_recorded(tmp_path / "second", model.said)
+
+
+def test_two_recorders_at_once(tmp_path: Path) -> None:
+    recorded = run(tmp_path, TrainerRecorder(tmp_path / "one"), TrainerRecorder(tmp_path / "two", keep="summary"))
+    assert_recorded(tmp_path / "one", recorded.model.said)
+    assert open_history(tmp_path / "two").epoch(1).num_rows == N
+
+
+def test_a_model_called_without_the_loaders_batch_is_an_error(tmp_path: Path) -> None:
+    class Own(Epochs):
+        def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            return model(x=inputs["x"], labels=inputs["labels"])["loss"]
+
+    args = TrainingArguments(
+        str(tmp_path), per_device_train_batch_size=8, use_cpu=True, report_to="none", disable_tqdm=True
+    )
+    recorder = TrainerRecorder(tmp_path / "run")
+    with pytest.raises(LabelAuditError, match=r"a step, and Model was not called with the batch.*model\(\*\*inputs\)"):
+        Own(Model(), args, train_dataset=Rows(), callbacks=[recorder]).train()

@@ -224,8 +224,36 @@ def test_bad_rows_are_refused(tmp_path: Path, ids: list, scores: np.ndarray, lab
 
 
 def test_wrong_probabilities_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(LabelAuditError, match=r"row 0 holds no probabilities.*sum 0\.6"):
+    with pytest.raises(LabelAuditError, match=r"sample 0 has no probabilities.*sum 0\.6"):
         Recorder(tmp_path, scores_are="probabilities").record([0], [[0.3, 0.3]], [0])
+
+
+def test_probabilities_that_turn_out_to_be_none_name_the_sample(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    recorder.record(["a", "b"], [0.2, 0.8], [0, 1])
+    recorder.end_epoch()
+    with pytest.raises(LabelAuditError, match=r'sample b has no probabilities.*scores_are="logits"'):
+        recorder.record(["a", "b"], [0.2, 1.8], [0, 1])
+
+
+@pytest.mark.parametrize("outside", [1.5, -0.5, None])
+def test_one_column_is_told_by_the_whole_first_epoch(tmp_path: Path, outside: float | None) -> None:
+    """Logits of small weights may lie within 0 and 1 for many batches."""
+    rng = np.random.default_rng(0)
+    scores, labels = rng.random((2, N), np.float32), np.arange(N) % 2
+    scores[0, N - 3] = scores[0, N - 3] if outside is None else outside
+    with Recorder(tmp_path, n_samples=N, precision="single") as recorder:
+        for epoch in range(2):
+            buffer = np.empty(20, np.float32)  # the caller's memory may change after the call
+            for low in range(0, N, 20):
+                buffer[:] = scores[epoch, low : low + 20]
+                recorder.record(np.arange(low, low + 20), buffer, labels[low : low + 20])
+            recorder.end_epoch()
+    kind = "probabilities" if outside is None else "logits"
+    expected = history_from_arrays(scores[:, :, None], labels, scores_are=kind)
+    for epoch in range(2):
+        got = np.asarray(open_history(tmp_path).epoch(epoch)["probabilities"].to_pylist())
+        np.testing.assert_allclose(got, expected.epoch(epoch)["probabilities"].to_pylist(), atol=1e-6)
 
 
 def test_a_dataset_of_another_length_is_refused(tmp_path: Path) -> None:
