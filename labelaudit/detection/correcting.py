@@ -88,12 +88,17 @@ def correct_boxes(
         image_sizes: as for `audit_detections`.
 
     Raises:
-        LabelAuditError: the boxes are not those audited, or something is in the way.
+        LabelAuditError: the boxes are not those audited, the audit's detector knew nothing, or something is in the way.
     """
     if audit.objects is None or audit.missing is None:
         raise LabelAuditError("this audit has no boxes; expected one of labelaudit.audit_detections")
     if not 0 <= min_confidence <= 1:
         raise LabelAuditError(f"min_confidence={min_confidence} is out of range; expected 0 to 1")
+    if decisions is None and audit.info.get("trust", 1.0) == 0:
+        raise LabelAuditError(
+            "the detector of this audit tells nothing of these labels (see audit.summary.notes), so it corrects none. "
+            "Audit with detections of a trained detector on these images, or pass decisions= (of a review)"
+        )
     if decisions is not None:
         from labelaudit.detection.findings.review import reviewed
 
