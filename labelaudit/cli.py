@@ -131,6 +131,11 @@ def _audit(arguments: argparse.Namespace) -> int:
     epochs = None
     if arguments.epochs is not None:
         epochs = [epoch for epoch in history.epochs if arguments.epochs[0] <= epoch < arguments.epochs[1]]
+        if not epochs and history.epochs:
+            raise LabelAuditError(
+                f"--epochs {arguments.epochs[0]}:{arguments.epochs[1]} names none of those in {arguments.history}; "
+                f"recorded: {len(history.epochs)} epochs from {history.epochs[0]} to {history.epochs[-1]}"
+            )
     with contextlib.nullcontext() if arguments.dask is None else _dask_client(arguments.dask) as client:
         found = audit(
             history,

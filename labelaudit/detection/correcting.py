@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from labelaudit.auditing.result import Audit
-from labelaudit.detection.sources import read_boxes
+from labelaudit.detection.sources import given_sizes, read_boxes
 from labelaudit.detection.table import BoxTable
 from labelaudit.detection.writing import FORMATS, rendered
 from labelaudit.errors import LabelAuditError
@@ -104,6 +104,7 @@ def correct_boxes(
 
         audit = reviewed(audit, decisions)
         classes = boxes = remove_spurious = copy_missing = True
+    image_sizes = given_sizes(image_sizes)
     table = read_boxes(ground_truth, "ground_truth", "xywh", images, image_sizes)
     names = _names(table, audit)
     _same(table, audit.objects, names)
@@ -117,7 +118,7 @@ def correct_boxes(
         raise LabelAuditError(f"format={format!r} is unknown; expected one of {', '.join(FORMATS)}")
     if in_place and (out is not None or format not in (None, table.format)):
         raise LabelAuditError("in_place=True changes the files as they are; leave out= and format= away")
-    table.image_sizes = {**table.image_sizes, **dict(image_sizes or {})}
+    table.image_sizes = {**table.image_sizes, **image_sizes}
     table.image_ids = list(audit.samples.index) if table.image_ids is None else table.image_ids
     old = Path(ground_truth) if isinstance(ground_truth, str | os.PathLike) else None
     kind = format or table.format

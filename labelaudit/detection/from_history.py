@@ -40,7 +40,12 @@ def audit_history(
     names = history.class_names or history.category_ids
     chosen = None if epochs is None else set(epochs)
     if chosen is not None and not chosen & set(history.epochs):
-        raise LabelAuditError(f"none of these epochs is in {history.path}: {sorted(chosen)[:5]}")
+        there = history.epochs
+        recorded = f"{len(there)} epochs from {there[0]} to {there[-1]}" if there else "none"
+        raise LabelAuditError(
+            f"none of these epochs is in {history.path}: {sorted(chosen)[:5]}; recorded: {recorded}. Name some of "
+            "them, or leave epochs= out for all"
+        )
     info = {
         "history": [run.url for run in history.runs_read],
         "split": split or history.splits[0],
