@@ -26,7 +26,6 @@ from labelaudit.errors import LabelAuditError
 Array = npt.NDArray[Any]
 
 FEW = 20  # labels below which the audit says that it had little to learn from
-BLIND = 0.1  # a detector that tells given from planted classes less well than this knows nothing
 
 
 def audit_detections(
@@ -155,7 +154,7 @@ def _audit(
     if last is None:
         raise LabelAuditError("there are no detections; expected those of at least one epoch")
     verdict = judge(evidence, sizes)
-    found = missing(tracks, labels, verdict.wrong["location"], options.iou_threshold)
+    found = missing(tracks, labels, verdict.wrong["location"], options.iou_threshold, evidence.trust)
     is_missing = found.confidence > (0.5 if options.missing_confidence is None else options.missing_confidence)
     one = None
     if len(numbers) == 1 or options.rules == "fiftyone":
@@ -171,6 +170,7 @@ def _audit(
     notes = [*notes, *_doubts(evidence, labels, numbers)]
     given, wrong = objects.category[usable], verdict.wrong["class"]
     facts = {**info, "task": "detection", "epochs": [int(number) for number in numbers], **options.__dict__}
+    facts["trust"] = evidence.trust
     return Audit(
         samples=samples_table(objects, columns, spurious, found, is_missing, image_ids, image_sizes),
         noise_matrix=noise_matrix(given, verdict.suggested, wrong, names),
@@ -213,10 +213,10 @@ def _doubts(evidence: Evidence, labels: Objects, numbers: list[int]) -> list[str
     notes = []
     if len(labels) < FEW:
         notes.append(f"Only {len(labels)} boxes: what is usual for this detector could hardly be learned from them.")
-    if max(evidence.separation) < BLIND and len(labels) >= FEW:
+    if not evidence.trust:
         notes.append(
-            "The detector tells given classes from planted ones hardly better than chance: it learned nothing, or its "
-            "boxes belong to other images. Don't trust this audit."
+            "The detector tells given classes from planted ones hardly better than chance: it learned nothing, its "
+            "boxes belong to other images, or these are too few. Don't trust this audit: no mistake is estimated."
         )
     if len(numbers) == 1:
         notes.append("One epoch only: mistakenness has FiftyOne's formulas; a history of several epochs tells more.")

@@ -76,7 +76,8 @@ def check_scores(table: BoxTable) -> Array:
         row = int(bad.argmax())
         hint = " They look like percentages: divide by 100" if 1 < np.nanmax(score) <= 100 else ""
         raise LabelAuditError(
-            f"{table.source}: {int(bad.sum()):,} of {len(bad):,} scores lie outside 0 to 1, first in row {row}: "
+            f"{table.source}: {int(bad.sum()):,} of {len(bad):,} scores lie outside 0 to 1, first in row "
+            f"{table.frame.index[row]}: "
             f"{score[row]}.{hint}"
         )
     return score

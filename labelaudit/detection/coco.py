@@ -41,6 +41,7 @@ def _annotations(data: dict[str, Any], path: Path) -> BoxTable:
             for image in images
             if image.get("width") and image.get("height")
         }
+        pictures = {image["id"]: str(image["file_name"]) for image in images if image.get("file_name")}
     except (KeyError, TypeError, ValueError) as problem:
         raise LabelAuditError(f"{path}: images or categories are not COCO's: {problem!r}") from None
     found = _boxes(data["annotations"], path)
@@ -50,6 +51,7 @@ def _annotations(data: dict[str, Any], path: Path) -> BoxTable:
             f"{path}: an annotation is of image {min(strange, key=str)!r}, which images does not list"
         )
     found.image_ids, found.image_sizes, found.category_names = ids or None, sizes, names or None
+    found.pictures = pictures
     return found
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from labelaudit.auditing.result import Audit
-from labelaudit.detection.sources import read_boxes
+from labelaudit.detection.sources import given_sizes, read_boxes
 from labelaudit.detection.table import BoxTable
 from labelaudit.detection.writing import FORMATS, rendered
 from labelaudit.errors import LabelAuditError
@@ -88,17 +88,23 @@ def correct_boxes(
         image_sizes: as for `audit_detections`.
 
     Raises:
-        LabelAuditError: the boxes are not those audited, or something is in the way.
+        LabelAuditError: the boxes are not those audited, the audit's detector knew nothing, or something is in the way.
     """
     if audit.objects is None or audit.missing is None:
         raise LabelAuditError("this audit has no boxes; expected one of labelaudit.audit_detections")
     if not 0 <= min_confidence <= 1:
         raise LabelAuditError(f"min_confidence={min_confidence} is out of range; expected 0 to 1")
+    if decisions is None and audit.info.get("trust", 1.0) == 0:
+        raise LabelAuditError(
+            "the detector of this audit tells nothing of these labels (see audit.summary.notes), so it corrects none. "
+            "Audit with detections of a trained detector on these images, or pass decisions= (of a review)"
+        )
     if decisions is not None:
         from labelaudit.detection.findings.review import reviewed
 
         audit = reviewed(audit, decisions)
         classes = boxes = remove_spurious = copy_missing = True
+    image_sizes = given_sizes(image_sizes)
     table = read_boxes(ground_truth, "ground_truth", "xywh", images, image_sizes)
     names = _names(table, audit)
     _same(table, audit.objects, names)
@@ -112,7 +118,7 @@ def correct_boxes(
         raise LabelAuditError(f"format={format!r} is unknown; expected one of {', '.join(FORMATS)}")
     if in_place and (out is not None or format not in (None, table.format)):
         raise LabelAuditError("in_place=True changes the files as they are; leave out= and format= away")
-    table.image_sizes = {**table.image_sizes, **dict(image_sizes or {})}
+    table.image_sizes = {**table.image_sizes, **image_sizes}
     table.image_ids = list(audit.samples.index) if table.image_ids is None else table.image_ids
     old = Path(ground_truth) if isinstance(ground_truth, str | os.PathLike) else None
     kind = format or table.format

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,6 +56,12 @@ def read_frame(frame: pd.DataFrame, source: str, box_format: str) -> BoxTable:
     for name in ("image_id", "category"):
         if pd.isna(found[name]).any():
             raise LabelAuditError(f"{source}: row {int(pd.isna(found[name]).argmax())} has no {name}")
+        values = found[name] if found[name].dtype == object else ()
+        odd = [row for row, value in enumerate(values) if not isinstance(value, Hashable)]
+        if odd:
+            raise LabelAuditError(
+                f"{source}: {name} of row {odd[0]} is {found[name][odd[0]]!r}; expected a number or a text"
+            )
     for name in ("probabilities", "logits"):
         if name in found:
             found["probabilities"] = _probabilities(found.pop(name), name == "logits", source)

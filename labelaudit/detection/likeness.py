@@ -64,7 +64,8 @@ def density_ratio(planted: Array, given: Array) -> tuple[Array, float]:
 
     scores = np.concatenate([planted, given])
     weight = np.concatenate([np.full(m, 1 / m), np.full(n, 1 / n)])
-    share = IsotonicRegression(y_min=0, y_max=1).fit(scores, np.arange(n + m) < m, weight).predict(given)
+    rising = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")  # it rounds the ends: else NaN there
+    share = rising.fit(scores, np.arange(n + m) < m, weight).predict(given)
     cuts = np.unique(given)
     tail = (n - np.searchsorted(np.sort(given), cuts, "left")) / n
     hits = (m - np.searchsorted(np.sort(planted), cuts, "left")) / m
@@ -74,7 +75,11 @@ def density_ratio(planted: Array, given: Array) -> tuple[Array, float]:
     return share / np.maximum(1 - share, 1e-9), q
 
 
-def probability(score: Array, planted: Array) -> Array:
-    """Return the probability of a mistake of each given label, (n,), rising strictly with its score."""
+def probability(score: Array, planted: Array, trust: float = 1.0) -> Array:
+    """Return the probability of a mistake of each given label, (n,), rising strictly with its score.
+
+    Scores of a detector that knows nothing don't bound the share of mistakes: the given labels look like planted
+    mistakes because everything looks alike. So the share is multiplied with the trust in the detector, 0 to 1.
+    """
     ratio, share = density_ratio(planted, score)
-    return along_ranking(score, np.clip(share * ratio, 0, 1)) if len(score) else score
+    return along_ranking(score, np.clip(trust * share * ratio, 0, 1)) if len(score) else score

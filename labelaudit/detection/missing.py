@@ -55,7 +55,9 @@ class Candidates:
         return len(self.image)
 
 
-def missing(tracks: Tracks, labels: Objects, moved: Array, iou_threshold: float = 0.5) -> Candidates:
+def missing(
+    tracks: Tracks, labels: Objects, moved: Array, iou_threshold: float = 0.5, trust: float = 1.0
+) -> Candidates:
     """Rank the tracks that no label explains by how much they look like tracks of labelled objects.
 
     A labelled object whose label is taken away is a missing object, so the tracks on labels are what missing
@@ -67,6 +69,7 @@ def missing(tracks: Tracks, labels: Objects, moved: Array, iou_threshold: float 
         labels: n given labels.
         moved: (n,) probability that the label's box is in the wrong place.
         iou_threshold: a label with this IoU or more explains a track.
+        trust: in the detector, 0 to 1: one that knows nothing of the labels knows of no missing ones.
     """
     order = np.argsort(tracks.image, kind="stable")
     drawn = Detections(tracks.image[order], order, tracks.median_box()[order], tracks.strength[order])
@@ -88,7 +91,9 @@ def missing(tracks: Tracks, labels: Objects, moved: Array, iou_threshold: float 
     found["share"] = np.divide(votes, total, out=np.zeros(len(votes)), where=total > 0)
     known, open_ = on_label & ~in_crowd, ~on_label
     scores = _scores(found, known, open_)
-    sure = probability(scores[open_], scores[known]) if known.any() else found["strength"][open_]
+    sure = trust * found["strength"][open_]
+    if known.any():
+        sure = probability(scores[open_], scores[known], trust)
     rows = np.flatnonzero(open_)
     ranking = np.lexsort((-strength[rows], -sure))
     rows = rows[ranking]

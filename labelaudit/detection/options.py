@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from labelaudit.errors import LabelAuditError
 
 RULES = ("labelaudit", "fiftyone")
@@ -29,5 +31,7 @@ class Options:
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise LabelAuditError(f"{name}={value} is out of range; expected 0 to 1")
+        if not isinstance(self.seed, int | np.integer) or self.seed < 0:
+            raise LabelAuditError(f"seed={self.seed!r} is no seed; expected a whole number, 0 or more")
         if self.expected_error_rate is not None and self.threshold is not None:
             raise LabelAuditError("expected_error_rate and threshold both set the cut; pass one of them")

@@ -58,11 +58,12 @@ def read_inputs(
     detections_box_format: str | None = None,
 ) -> Inputs:
     """Read and check ground truth and detections; arguments as in `audit_detections`."""
+    image_sizes = given_sizes(image_sizes)
     truth = read_boxes(ground_truth, "ground_truth", box_format, images, image_sizes)
     drawn = _epochs(detections, detections_box_format or box_format, images, truth, image_sizes)
     if not any(len(table.frame) for _, table in drawn):
         raise LabelAuditError("the detections are empty: no box in any epoch. Was the detector run on these images?")
-    sizes = {**truth.image_sizes, **_given_sizes(image_sizes)}
+    sizes = {**truth.image_sizes, **image_sizes}
     checks.check_corners(truth, sizes)
     for _, table in drawn:
         checks.check_corners(table, sizes)
@@ -75,6 +76,11 @@ def read_inputs(
     known = np.array([sizes.get(of, (np.nan, np.nan)) for of in image_ids], float).reshape(-1, 2)
     numbering.note_truth(objects, known, notes)
     epochs = [(number, numbering.detections(table, image_place, place, notes)) for number, table in drawn]
+    if not any(len(part) for _, part in epochs):
+        raise LabelAuditError(
+            f"no detection has an area: w or h of all {sum(len(table.frame) for _, table in drawn):,} is 0 or less, "
+            f"e.g. {drawn[0][1].frame[['x', 'y', 'w', 'h']].iloc[0].tolist()}; expected sizes in pixels"
+        )
     if given_names is None:
         checks.check_class_numbers(objects, epochs[-1][1], names, drawn[-1][1].source)
     numbering.note_detections(objects, epochs, image_ids, names, notes)
@@ -129,7 +135,7 @@ def _from_file(path: Path, called: str, box_format: str) -> BoxTable:
 
 
 def _epochs(
-    detections: Any, box_format: str, images: Any, truth: BoxTable, image_sizes: Any
+    detections: Any, box_format: str, images: Any, truth: BoxTable, image_sizes: dict[Any, tuple[float, float]]
 ) -> list[tuple[int, BoxTable]]:
     """Return the number and the boxes of every epoch, in order."""
     if isinstance(detections, Mapping):
@@ -141,7 +147,7 @@ def _epochs(
         parts = [(0, detections)]
     if not parts:
         raise LabelAuditError("the detections are empty; expected those of at least one epoch")
-    sizes = {**truth.image_sizes, **_given_sizes(image_sizes)}
+    sizes = {**truth.image_sizes, **image_sizes}
     tables = [
         (number, read_boxes(part, "detections" if len(parts) == 1 else f"detections of epoch {number}", box_format,
                             images, sizes or None))
@@ -175,12 +181,26 @@ def _split(table: BoxTable) -> list[tuple[int, BoxTable]]:
     ] or [(0, table)]
 
 
-def _given_sizes(sizes: Any) -> dict[Any, tuple[float, float]]:
+def given_sizes(sizes: Any) -> dict[Any, tuple[float, float]]:
+    """Return the argument ``image_sizes`` as {image id: (width, height)}, or say what is wrong with it."""
     if sizes is None:
         return {}
-    if isinstance(sizes, Mapping):
-        return {key: (float(size[0]), float(size[1])) for key, size in sizes.items()}
-    raise LabelAuditError(f"image_sizes is a {type(sizes).__name__}; expected {{image id: (width, height)}}")
+    if not isinstance(sizes, Mapping):
+        raise LabelAuditError(f"image_sizes is a {type(sizes).__name__}; expected {{image id: (width, height)}}")
+    return {key: _size(key, size) for key, size in sizes.items()}
+
+
+def _size(image_id: Any, size: Any) -> tuple[float, float]:
+    try:
+        width, height = (float(side) for side in size)
+        if not (0 < width < np.inf and 0 < height < np.inf):
+            raise ValueError
+    except (TypeError, ValueError):
+        raise LabelAuditError(
+            f"image_sizes: that of image {image_id!r} is {size!r}; expected (width, height) in pixels, and no entry "
+            "for an image whose size is unknown"
+        ) from None
+    return width, height
 
 
 def _given_names(names: Any) -> dict[int, Any] | None:

@@ -20,6 +20,8 @@ class BoxTable:
         image_ids: all images, those without boxes too, or None where the source doesn't list them.
         image_sizes: {image id: (width, height)}.
         category_names: {number: name} where categories are numbers with names, else None.
+        pictures: {image id: name of the picture's file}, folders included, where the source says it.
+        files: {image id: name of its file of labels} of a folder of YOLO or Pascal VOC files.
         format: "frame", "coco", "yolo" or "voc".
     """
 
@@ -29,3 +31,5 @@ class BoxTable:
     image_sizes: dict[Any, tuple[float, float]] = field(default_factory=dict)
     category_names: dict[int, str] | None = None
     format: str = "frame"
+    pictures: dict[Any, str] = field(default_factory=dict)
+    files: dict[Any, str] = field(default_factory=dict)

@@ -51,7 +51,7 @@ def judge(evidence: Evidence, sizes: Array) -> Verdict:
     for kind, name in KINDS.items():
         score = _score(found, anchors.kind, kind)
         likeness[name] = score[anchors.given]
-        wrong[name] = probability(score[anchors.given], score[anchors.kind == kind])
+        wrong[name] = probability(score[anchors.given], score[anchors.kind == kind], evidence.trust)
     suggested, votes, total = evidence.votes.best(n, labels.category)
     quality = _quality(wrong, likeness) if n else np.zeros(0)
     share = np.divide(votes, total, out=np.zeros(n), where=total > 0)

@@ -7,13 +7,14 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.parsers import expat
 
+from labelaudit.detection.folders import label_files
 from labelaudit.detection.table import BoxTable
 from labelaudit.errors import LabelAuditError
 
 
 def parse(path: Path) -> ElementTree.Element:
-    """Return the root of an XML file that defines no document type."""
-    builder = ElementTree.TreeBuilder()
+    """Return the root of an XML file that defines no document type, with its comments."""
+    builder = ElementTree.TreeBuilder(insert_comments=True, insert_pis=True)
     parser = expat.ParserCreate()
     parser.buffer_text = True
 
@@ -27,11 +28,29 @@ def parse(path: Path) -> ElementTree.Element:
     parser.StartElementHandler = lambda name, attributes: builder.start(name, attributes)
     parser.EndElementHandler = lambda name: builder.end(name)
     parser.CharacterDataHandler = lambda text: builder.data(text)
+    parser.CommentHandler = lambda text: builder.comment(text)
+    parser.ProcessingInstructionHandler = lambda target, text: builder.pi(target, text)
     try:
         parser.Parse(path.read_bytes(), True)
         return builder.close()
     except (expat.ExpatError, OSError) as problem:
         raise LabelAuditError(f"{path} cannot be read as XML: {problem}") from None
+
+
+def around(data: bytes) -> tuple[bytes, bytes]:
+    """Return what stands before and after the root of an XML file: its declaration, comments.
+
+    Nothing where the encoding is one, as UTF-16, that the ASCII of a changed root can't be put into.
+    """
+    parser = expat.ParserCreate()
+    starts: list[int] = []
+    ends: list[int] = []
+    parser.StartElementHandler = lambda name, attributes: starts.append(parser.CurrentByteIndex)
+    parser.EndElementHandler = lambda name: ends.append(parser.CurrentByteIndex)
+    parser.Parse(data, True)
+    if b"\0" in data[starts[0] : starts[0] + 2]:
+        return b"", b"\n"
+    return data[: starts[0]], data[data.index(b">", ends[-1]) + 1 :]
 
 
 def read(folder: Path) -> BoxTable:
@@ -44,12 +63,19 @@ def read(folder: Path) -> BoxTable:
     rows: list[list[Any]] = []
     ids: list[Any] = []
     sizes: dict[Any, tuple[float, float]] = {}
-    for path in sorted(folder.glob("*.xml")):
+    pictures: dict[Any, str] = {}
+    files = label_files(folder, ".xml")
+    for of, path in files.items():
         root = parse(path)
-        ids.append(path.stem)
+        if root.tag != "annotation":
+            raise LabelAuditError(f"{path} is not Pascal VOC: it holds <{root.tag}>; expected <annotation>")
+        ids.append(of)
+        picture = (root.findtext("filename") or "").strip()
+        if Path(picture).stem == of:  # else the files were renamed since
+            pictures[of] = picture
         size = [_number(root, f"size/{side}", path, needed=False) for side in ("width", "height")]
         if all(size):
-            sizes[path.stem] = (size[0], size[1])
+            sizes[of] = (size[0], size[1])
         for item in root.iter("object"):
             name = (item.findtext("name") or "").strip()
             if not name:
@@ -57,9 +83,10 @@ def read(folder: Path) -> BoxTable:
             left, top, right, bottom = (
                 _number(item, f"bndbox/{side}", path) for side in ("xmin", "ymin", "xmax", "ymax")
             )
-            rows.append([path.stem, name, left - 1, top - 1, right - left + 1, bottom - top + 1])
+            rows.append([of, name, left - 1, top - 1, right - left + 1, bottom - top + 1])
     frame = pd.DataFrame(rows, columns=["image_id", "category", "x", "y", "w", "h"])
-    return BoxTable(frame, str(folder), ids, sizes, None, "voc")
+    own = {of: path.name for of, path in files.items()}
+    return BoxTable(frame, str(folder), ids, sizes, None, "voc", pictures, own)
 
 
 def _number(element: ElementTree.Element, where: str, path: Path, needed: bool = True) -> float:

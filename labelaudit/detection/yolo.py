@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from labelaudit.detection.folders import PICTURES, label_files
 from labelaudit.detection.table import BoxTable
 from labelaudit.errors import LabelAuditError
 
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 NOT_LABELS = ("classes.txt", "obj.names", "train.txt", "val.txt", "test.txt")
 
 
@@ -26,30 +26,39 @@ def read(folder: Path, *, images: Any = None, image_sizes: Any = None) -> BoxTab
     """
     import pandas as pd
 
-    files = sorted(path for path in folder.glob("*.txt") if path.name not in NOT_LABELS)
-    ids = [path.stem for path in files]
-    sizes = _sizes(folder, ids, images, image_sizes)
-    rows = [row for path in files for row in _lines(path, *sizes[path.stem])]
+    files = label_files(folder, ".txt", NOT_LABELS)
+    ids = list(files)
+    sizes, pictures = _sizes(folder, ids, images, image_sizes)
+    rows = [row for of, path in files.items() for row in _lines(path, *sizes[of])]
     lengths = {len(row) for row in rows}
     if len(lengths) > 1:
         raise LabelAuditError(f"{folder}: some lines have a score and some have none")
     columns = ["image_id", "category", "x", "y", "w", "h", "score"][: max(lengths, default=6)]
     frame = pd.DataFrame(rows, columns=columns)
     names = folder / "classes.txt"
-    known = dict(enumerate(names.read_text().split("\n"))) if names.exists() else None
+    known = dict(enumerate(text(names).split("\n"))) if names.exists() else None
     known = {key: name.strip() for key, name in known.items() if name.strip()} if known else None
-    return BoxTable(frame, str(folder), ids, sizes, known, "yolo")
+    own = {of: path.name for of, path in files.items()}
+    return BoxTable(frame, str(folder), ids, sizes, known, "yolo", pictures, own)
+
+
+def text(path: Path) -> str:
+    """Return what a text file holds, without a byte order mark."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise LabelAuditError(f"{path} is no text in UTF-8, which YOLO's files are: {problem}") from None
 
 
 def _lines(path: Path, width: float, height: float) -> list[list[Any]]:
     found = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(text(path).splitlines(), 1):
         parts = line.split()
         if not parts:
             continue
         try:
             values = [float(part) for part in parts]
-            if len(values) not in (5, 6) or values[0] != int(values[0]) or not np.isfinite(values).all():
+            if len(values) not in (5, 6) or not np.isfinite(values).all() or values[0] != int(values[0]):
                 raise ValueError
         except ValueError:
             raise LabelAuditError(
@@ -66,11 +75,14 @@ def _lines(path: Path, width: float, height: float) -> list[list[Any]]:
     return found
 
 
-def _sizes(folder: Path, ids: list[str], images: Any, image_sizes: Any) -> dict[Any, tuple[float, float]]:
+def _sizes(
+    folder: Path, ids: list[str], images: Any, image_sizes: Any
+) -> tuple[dict[Any, tuple[float, float]], dict[Any, str]]:
+    """Return {image id: (width, height)}, and {image id: name} of the pictures that were looked for and found."""
     known = dict(image_sizes) if isinstance(image_sizes, Mapping) else {}
     open_ids = [of for of in ids if of not in known]
-    if not open_ids:
-        return {of: known[of] for of in ids}
+    if not open_ids and images is None:
+        return {of: known[of] for of in ids}, {}
     where = Path(images) if images is not None else _beside(folder)
     pictures = (
         {path.stem: path for path in where.iterdir() if path.suffix.lower() in PICTURES} if where.is_dir() else {}
@@ -82,7 +94,7 @@ def _sizes(folder: Path, ids: list[str], images: Any, image_sizes: Any) -> dict[
             "images= (the folder of the pictures) or image_sizes={image id: (width, height)}"
         )
     known.update({of: picture_size(pictures[of]) for of in open_ids})
-    return {of: known[of] for of in ids}
+    return {of: known[of] for of in ids}, {of: pictures[of].name for of in ids if of in pictures}
 
 
 def _beside(folder: Path) -> Path:

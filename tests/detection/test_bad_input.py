@@ -35,6 +35,10 @@ ERRORS = {
     "NaN in a detection": (TRUTH, put(DRAWN, 5, x=np.nan), "detections.*NaN or infinity, first in row 5"),
     "a score above one": (TRUTH, put(DRAWN, 2, score=1.5), "outside 0 to 1, first in row 2"),
     "percentages": (TRUTH, DRAWN.assign(score=DRAWN["score"] * 100), "divide by 100"),
+    "a score of an epoch": (TRUTH, put(DRAWN, 3, score=2.0).assign(epoch=range(len(DRAWN))), "first in row 3: 2.0"),
+    "only boxes of no size": (TRUTH, DRAWN.assign(w=0.0), "no detection has an area: w or h of all"),
+    "a list as image": (TRUTH.assign(image_id=[[1]] * len(TRUTH)), DRAWN, r"image_id of row 0 is \[1\]"),
+    "a list as category": (TRUTH, DRAWN.assign(category=[["ant"]] * len(DRAWN)), "category of row 0 is"),
     "a NaN score": (TRUTH, put(DRAWN, 2, score=np.nan), "outside 0 to 1"),
     "no score": (TRUTH, DRAWN.drop(columns="score"), "no column 'score'"),
     "no category": (TRUTH.drop(columns="category"), DRAWN, "no column 'category'"),
@@ -148,7 +152,12 @@ def test_folders_and_files_that_hold_no_boxes(tmp_path):
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("0 0.5 0.5 0.1", "expected: class x y w h"), ("a b c d e", "expected: class"), ("0 300 200 50 60", "pixels")],
+    [
+        ("0 0.5 0.5 0.1", "expected: class x y w h"),
+        ("a b c d e", "expected: class"),
+        ("inf 0.5 0.5 0.1 0.1", "expected: class"),
+        ("0 300 200 50 60", "pixels"),
+    ],
 )
 def test_yolo_lines_that_are_none(tmp_path, line, message):
     (tmp_path / "7.txt").write_text(line)
@@ -159,11 +168,27 @@ def test_yolo_lines_that_are_none(tmp_path, line, message):
 @pytest.mark.parametrize(
     "options",
     [{"rules": "x"}, {"iou_threshold": 0}, {"threshold": 2}, {"threshold": 0.1, "expected_error_rate": 0.1},
-     {"box_format": "yxyx"}, {"image_sizes": [1]}],
+     {"box_format": "yxyx"}, {"image_sizes": [1]}, {"image_sizes": {0: 5}}, {"image_sizes": {0: (None, None)}},
+     {"image_sizes": {0: (0, 10)}}, {"image_sizes": {0: (1, 2, 3)}}, {"seed": -1}, {"seed": 0.5}],
 )  # fmt: skip
 def test_wrong_options(options):
-    with pytest.raises(labelaudit.LabelAuditError):
+    with pytest.raises(labelaudit.LabelAuditError, match=next(iter(options))):
         labelaudit.audit_detections(TRUTH, DRAWN, **options)
+
+
+def test_files_that_are_not_of_their_format(tmp_path):
+    (tmp_path / "yolo").mkdir()
+    (tmp_path / "yolo" / "0.txt").write_bytes(b"0 0.5 0.5 0.1 0.1 # \xff")
+    with pytest.raises(labelaudit.LabelAuditError, match="no text in UTF-8"):
+        labelaudit.audit_detections(tmp_path / "yolo", DRAWN, image_sizes={"0": (10, 10)})
+    (tmp_path / "voc").mkdir()
+    (tmp_path / "voc" / "0.xml").write_text("<html/>")
+    with pytest.raises(labelaudit.LabelAuditError, match="not Pascal VOC: it holds <html>"):
+        labelaudit.audit_detections(tmp_path / "voc", DRAWN)
+    boxes = [{"image_id": [1], "category_id": 1, "bbox": [0, 0, 5, 5]}]
+    (tmp_path / "t.json").write_text(json.dumps({"images": [{"id": 1}], "annotations": boxes}))
+    with pytest.raises(labelaudit.LabelAuditError, match=r"image_id of row 0 is \[1\]"):
+        labelaudit.audit_detections(tmp_path / "t.json", DRAWN)
 
 
 def test_probabilities_of_every_class_are_read_and_checked():

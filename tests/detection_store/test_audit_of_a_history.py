@@ -74,6 +74,8 @@ def test_command_line(recorded: Recorded, tmp_path: Path, capsys: pytest.Capture
     assert (info["keep"], info["splits"]["train"]["samples"], info["n_classes"]) == ("detections", 40, 3)
     assert main(["audit", str(recorded.run)]) == 0
     assert "Missing:" in capsys.readouterr().out
+    assert main(["audit", str(recorded.run), "--epochs", "50:90"]) == 2
+    assert "--epochs 50:90 names none of epochs 0 to " in capsys.readouterr().err
 
 
 def test_label_studio(recorded: Recorded, tmp_path: Path) -> None:
@@ -130,6 +132,8 @@ def test_exports_say_what_they_need(recorded: Recorded, tmp_path: Path) -> None:
         unsized.to_label_studio(tmp_path / "t.json", images="x")
     sizes: Any = dict.fromkeys(range(40), (WIDTH, HEIGHT))
     unsized.to_label_studio(tmp_path / "t.json", images="x", sizes=sizes)
+    with pytest.raises(LabelAuditError, match="say where the pictures are: images="):
+        unsized.to_label_studio(tmp_path / "u.json", sizes=sizes)
     with pytest.raises(LabelAuditError, match="these ids are no paths"):
         unsized.to_fiftyone(tmp_path / "d", sizes=sizes)
     with pytest.raises(LabelAuditError, match="shape"):

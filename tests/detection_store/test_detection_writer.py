@@ -226,6 +226,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"targets": [{"boxes": [[np.nan, 0, 20, 30]], "labels": [0]}]}, "a ground-truth box with NaN"),
     ({"targets": [{"boxes": [["a", 0, 20, 30]], "labels": [0]}]}, "expected numbers"),
     ({"image_ids": [1.5]}, "expected .n,. integers or strings"),
+    ({"sizes": [(1, 2), (3, 4)]}, r"sizes are of shape \(2, 2\); expected \(1, 2\)"),
+    ({"sizes": [None]}, r"sizes are of shape \(1,\); expected \(1, 2\)"),
+    ({"sizes": [("wide", 2)]}, "sizes are no array of numbers"),
     ({"image_ids": [0, 0], "detections": [], "targets": []}, "image 0 comes 2 times in one batch"),
 ]
 

@@ -13,12 +13,15 @@ import numpy as np
 import labelaudit
 from labelaudit.detection.exporting.sizes import sizes_of
 from labelaudit.detection.findings.issues import boxes, issues_of
+from labelaudit.errors import LabelAuditError
 from labelaudit.exporting.tables import plain, source_of
 from labelaudit.history.folder import write_file
 
 
 def export(found: Any, path: str | os.PathLike[str], images: Any, sizes: Any, *, issues_only: bool) -> str:
     """Write the tasks and return the configuration; see `Audit.to_label_studio`."""
+    if images is None:
+        raise LabelAuditError("say where the pictures are: images= (URLs)")
     ids = found.samples.index.tolist()
     of, size = source_of(ids, images, "images"), sizes_of(found, sizes)
     at = {one: position for position, one in enumerate(ids)}

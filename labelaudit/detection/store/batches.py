@@ -37,6 +37,22 @@ def checked_ids(image_ids: Any) -> Array:
     return ids
 
 
+def checked_sizes(sizes: Any, n: int) -> Array:
+    """Return the width and height of n images, (n, 2); NaN where unknown."""
+    if sizes is None:
+        return np.full((n, 2), np.nan)
+    try:
+        found = np.asarray(sizes, np.float64)
+    except (TypeError, ValueError):
+        found = None
+    if found is None or found.shape != (n, 2):
+        what = "no array of numbers" if found is None else f"of shape {found.shape}"
+        raise LabelAuditError(
+            f"sizes are {what}; expected ({n}, 2): width and height of each image in pixels, NaN where unknown"
+        )
+    return found
+
+
 def flat(
     batch: Any,
     n: int,

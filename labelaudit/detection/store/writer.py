@@ -134,7 +134,7 @@ class DetectionWriter(EpochWriter):
         batches.refuse_other_types(truth, "targets")
         truth = self._checked_truth(ids, truth)
         drawn = self._checked_drawn(ids, drawn)
-        size = np.full((len(ids), 2), np.nan) if sizes is None else np.asarray(sizes, np.float64).reshape(len(ids), 2)
+        size = batches.checked_sizes(sizes, len(ids))
         length = self._lengths.get(split)
         if ids.dtype.kind in "iu" and length is not None:
             beyond = (ids < 0) | (ids >= length)

@@ -1,0 +1,201 @@
+"""Which file a correction is written to, and that everything else in the files stays."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import labelaudit
+from labelaudit.detection.sources import read_boxes
+from tests.detection.simulated import HEIGHT, WIDTH, simulate
+
+NAMES = ["ant", "bee", "fly"]
+DATA = simulate(n_images=12, epochs=2, seed=1, rate=0.1)
+IDS = {image: f"clip.{image:03d}" for image in range(12)}
+ORDER = DATA.truth["image_id"].argsort(kind="stable")
+TRUTH = DATA.truth.iloc[ORDER].assign(image_id=lambda frame: frame["image_id"].map(IDS)).reset_index(drop=True)
+DRAWN = DATA.detections.assign(image_id=DATA.detections["image_id"].map(IDS))
+SIZES = dict.fromkeys(IDS.values(), (WIDTH, HEIGHT))
+
+
+@pytest.fixture(scope="module")
+def audit():
+    return labelaudit.audit_detections(TRUTH, DRAWN, image_sizes=SIZES)
+
+
+def yolo(folder, suffix=".txt", end="\n", mark=""):
+    folder.mkdir()
+    for image in IDS.values():
+        lines = [
+            f"{NAMES.index(row.category)} {(row.x + row.w / 2) / WIDTH:.9f} {(row.y + row.h / 2) / HEIGHT:.9f} "
+            f"{row.w / WIDTH:.9f} {row.h / HEIGHT:.9f}{end}"
+            for row in TRUTH[TRUTH["image_id"] == image].itertuples()
+        ]
+        (folder / f"{image}{suffix}").write_bytes((mark + "".join(lines)).encode())
+    (folder / "classes.txt").write_bytes((mark + end.join(NAMES)).encode())
+    return folder
+
+
+def voc(folder, suffix=".xml", encoding="utf-8"):
+    folder.mkdir()
+    for image in IDS.values():
+        items = "".join(
+            f"<object><!-- who: me --><name>{row.category}</name><bndbox><xmin>{row.x + 1}</xmin>"
+            f"<ymin>{row.y + 1}</ymin><xmax>{row.x + row.w}</xmax><ymax>{row.y + row.h}</ymax></bndbox></object>"
+            for row in TRUTH[TRUTH["image_id"] == image].itertuples()
+        )
+        head = f'<?xml version="1.0" encoding="{encoding}"?>\n<!-- before -->\n<annotation>'
+        body = f"<!-- by Zoë --><?tool 1?><filename>{image}.jpg</filename>{items}</annotation>\n<!-- after -->\n"
+        (folder / f"{image}{suffix}").write_bytes((head + body).encode(encoding))
+    return folder
+
+
+def coco(path, pictures):
+    images = [
+        {"id": 7 * n, "file_name": name, "width": WIDTH, "height": HEIGHT} for n, name in enumerate(pictures.values())
+    ]
+    numbers = {IDS[image]: 7 * n for n, image in enumerate(pictures)}
+    boxes = [
+        {"id": n, "image_id": numbers[row.image_id], "category_id": 10 * (1 + NAMES.index(row.category)),
+         "bbox": [row.x, row.y, row.w, row.h]}
+        for n, row in enumerate(TRUTH.itertuples())
+    ]  # fmt: skip
+    kinds = [{"id": 10 * (1 + number), "name": name} for number, name in enumerate(NAMES)]
+    path.write_text(json.dumps({"images": images, "categories": kinds, "annotations": boxes}))
+    return path
+
+
+def as_coco(audit):
+    """The audit of TRUTH as one of the file that ``coco`` writes."""
+    numbers = {name: 7 * n for n, name in enumerate(IDS.values())}
+    found = labelaudit.audit_detections(
+        TRUTH.assign(image_id=TRUTH["image_id"].map(numbers)), DRAWN.assign(image_id=DRAWN["image_id"].map(numbers))
+    )
+    assert len(found.objects) == len(audit.objects)
+    return found
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def changed_images(done):
+    return {row.image_id for row in done.frame.itertuples() if row.change}
+
+
+WRITERS = {
+    "yolo": yolo,
+    "YOLO in capitals": lambda folder: yolo(folder, ".TXT"),
+    "yolo of Windows": lambda folder: yolo(folder, end="\r\n", mark="\ufeff"),
+    "voc": voc,
+    "VOC in capitals": lambda folder: voc(folder, ".XML"),
+    "voc in Latin 1": lambda folder: voc(folder, encoding="iso-8859-1"),
+    "voc in UTF-16": lambda folder: voc(folder, encoding="utf-16"),
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_every_file_keeps_its_name_and_those_without_a_correction_their_bytes(audit, tmp_path, kind):
+    folder = WRITERS[kind](tmp_path / "labels")
+    old = contents(folder)
+    done = labelaudit.correct_boxes(folder, audit, out=tmp_path / "new", image_sizes=SIZES)
+    new = contents(tmp_path / "new")
+    assert contents(folder) == old
+    assert sorted(new) == sorted(old)
+    assert {Path(name).stem for name in new if new[name] != old[name]} == changed_images(done)
+    assert 0 < len(changed_images(done)) < len(IDS)
+    after = read_boxes(tmp_path / "new", "new", "xywh", image_sizes=SIZES)
+    np.testing.assert_allclose(after.frame[["x", "y", "w", "h"]], done.frame[["x", "y", "w", "h"]], atol=1e-3)
+    in_place = labelaudit.correct_boxes(folder, audit, in_place=True, image_sizes=SIZES)
+    assert contents(folder) == new
+    assert labelaudit.undo_relabel(in_place.undo_log) == len(changed_images(done))
+    assert contents(folder) == old
+
+
+def test_lines_and_line_ends_without_a_correction_stay(audit, tmp_path):
+    folder = yolo(tmp_path / "labels", end="\r\n", mark="\ufeff")
+    done = labelaudit.correct_boxes(folder, audit, out=tmp_path / "new", boxes=False, image_sizes=SIZES)
+    for image in changed_images(done):
+        before, after = ((place / f"{image}.txt").read_bytes() for place in (folder, tmp_path / "new"))
+        assert after.startswith(b"\xef\xbb\xbf")
+        assert after.endswith(b"\r\n")
+        for old, new in zip(before[3:].splitlines(), after[3:].splitlines(), strict=True):
+            assert old[1:] == new[1:]  # a class is corrected, its numbers stay to the last digit
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "iso-8859-1"])
+def test_comments_in_voc_stay(audit, tmp_path, encoding):
+    folder = voc(tmp_path / "labels", encoding=encoding)
+    done = labelaudit.correct_boxes(folder, audit, out=tmp_path / "new")
+    for image in changed_images(done):
+        text = (tmp_path / "new" / f"{image}.xml").read_bytes().decode(encoding)
+        assert text.startswith(f'<?xml version="1.0" encoding="{encoding}"?>\n<!-- before -->\n<annotation>')
+        assert text.endswith("</annotation>\n<!-- after -->\n")
+        assert "<?tool 1?>" in text
+        assert text.count("<!-- who: me -->") == text.count("<object>")
+        assert "<!-- by Zo" in text
+
+
+@pytest.mark.parametrize("kind", ["yolo", "voc"])
+def test_labels_from_coco_are_called_as_the_pictures(audit, tmp_path, kind):
+    path = coco(tmp_path / "t.json", {image: f"sub/im{image}.v1.JPG" for image in IDS})
+    done = labelaudit.correct_boxes(path, as_coco(audit), out=tmp_path / "new", format=kind)
+    suffix = ".txt" if kind == "yolo" else ".xml"
+    classes = ["classes.txt"] if kind == "yolo" else []
+    assert names(tmp_path / "new") == sorted([f"im{image}.v1{suffix}" for image in IDS] + classes)
+    sizes = {f"im{image}.v1": (WIDTH, HEIGHT) for image in IDS}
+    found = read_boxes(tmp_path / "new", "new", "xywh", image_sizes=sizes)
+    by_file = found.frame.assign(number=found.frame["image_id"].str.extract(r"im(\d+)")[0].astype(int))
+    by_file = by_file.sort_values("number", kind="stable")
+    np.testing.assert_allclose(by_file[["x", "y", "w", "h"]], done.frame[["x", "y", "w", "h"]], atol=1e-3)
+    if kind == "yolo":
+        assert found.category_names == dict(enumerate(NAMES))
+        assert by_file["category"].tolist() == (done.frame["category"] // 10 - 1).tolist()
+    else:
+        text = (tmp_path / "new" / "im3.v1.xml").read_text()
+        assert "<folder>sub</folder>" in text
+        assert "<filename>im3.v1.JPG</filename>" in text
+
+
+def test_two_pictures_of_one_name_are_an_error(audit, tmp_path):
+    path = coco(tmp_path / "t.json", {image: f"{image}/a.jpg" for image in IDS})
+    with pytest.raises(labelaudit.LabelAuditError, match=r"images 0 and 7 would both be called a\.txt"):
+        labelaudit.correct_boxes(path, as_coco(audit), out=tmp_path / "new", format="yolo")
+    path = coco(tmp_path / "u.json", {image: "classes.jpg" if image == 3 else f"{image}.jpg" for image in IDS})
+    with pytest.raises(labelaudit.LabelAuditError, match=r"image 21 would be called classes\.txt"):
+        labelaudit.correct_boxes(path, as_coco(audit), out=tmp_path / "new", format="yolo")
+    assert not (tmp_path / "new").exists()
+
+
+def test_two_files_of_one_picture_are_an_error(tmp_path):
+    folder = yolo(tmp_path / "labels")
+    (folder / "clip.003.TXT").write_text("0 .5 .5 .1 .1")
+    if len(list(folder.iterdir())) == len(IDS) + 1:
+        pytest.skip("the file system ignores case")
+    with pytest.raises(labelaudit.LabelAuditError, match=r"both labels of the picture 'clip\.003'"):
+        read_boxes(folder, "ground_truth", "xywh", image_sizes=SIZES)
+
+
+@pytest.mark.parametrize("kind", ["yolo", "voc"])
+def test_coco_and_voc_name_the_pictures(audit, tmp_path, kind):
+    folder = WRITERS[kind](tmp_path / "labels")
+    pictures = tmp_path / "images"
+    pictures.mkdir()
+    for name in IDS.values():
+        Image.new("1", (WIDTH, HEIGHT)).save(pictures / f"{name}.jpg")
+    labelaudit.correct_boxes(folder, audit, out=tmp_path / "new.json", format="coco", images=pictures)
+    images = json.loads((tmp_path / "new.json").read_text())["images"]
+    assert [image["file_name"] for image in images] == [f"{name}.jpg" for name in IDS.values()]
+
+
+def test_yolo_keeps_its_names_of_classes(audit, tmp_path):
+    folder = yolo(tmp_path / "labels", mark="\ufeff")
+    assert read_boxes(folder, "g", "xywh", image_sizes=SIZES).category_names == dict(enumerate(NAMES))
+    labelaudit.correct_boxes(folder, audit, out=tmp_path / "new", image_sizes=SIZES)
+    assert (tmp_path / "new" / "classes.txt").read_bytes() == (folder / "classes.txt").read_bytes()
