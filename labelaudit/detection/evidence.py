@@ -21,6 +21,7 @@ ON = (0.3, 0.7)  # from no to full weight: a detection that is on the box
 NEAR = (0.03, 0.13)  # and one that is near it
 BLOCK = 50_000  # anchors looked at together
 TRUSTED = (0.1, 0.4)  # from no to full trust: how well a detector tells given classes from planted ones
+AMONG_FEW = 0.6  # and this well is well enough, however few the labels are
 BOXES = 9  # epochs whose boxes are kept for the median
 AGREES = 0.002  # added to the share of disagreements, so that a detector that agrees with all labels still counts
 SUMS = ("own", "other", "near_own", "near_other", "all_own", "all_other", "iou_own", "iou_any")
@@ -75,13 +76,14 @@ class Evidence:
         """How far the detections can be believed, 0 (no epoch tells given classes from planted ones) to 1.
 
         Luck is not trusted: the standard error of 2 AUC - 1 of n labels without information is 1 / sqrt(3 n), and the
-        luckiest of E epochs lies some sqrt(2 log E) of them above 0.
+        luckiest of E epochs lies some sqrt(2 log E) of them above 0. Of a handful of labels that would ask for more
+        than a good detector can show, so no more than 0.6 is asked for.
         """
         if not len(self.labels):
             return 1.0
         least, enough = TRUSTED
         luck = (2 + np.sqrt(2 * np.log(len(self.separation)))) / np.sqrt(3 * len(self.labels))
-        least = max(least, float(luck))
+        least = min(max(least, float(luck)), AMONG_FEW)
         found = max(self.separation)
         return 0.0 if found < least else min((found - least) / max(enough - least, 1e-9), 1.0)
 
