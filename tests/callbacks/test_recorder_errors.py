@@ -57,12 +57,20 @@ def test_writing_fails_from_the_third_epoch_on(
     assert_recorded(path, again.said["train"])
 
 
-@pytest.mark.parametrize("run", ["file", "file/run"])
 @pytest.mark.parametrize("on_error", ["raise", "warn"])
-def test_a_path_that_cannot_be_a_folder(tmp_path: Path, on_error: str, run: str) -> None:
+def test_a_path_that_is_a_file(tmp_path: Path, on_error: str) -> None:
     (tmp_path / "file").write_text("not a folder")
     module = Spy()
-    fit = trainer(PredictionRecorder(tmp_path / run, on_error=on_error))
+    with pytest.raises(LabelAuditError, match="file is a file; a history is a folder"):
+        trainer(PredictionRecorder(tmp_path / "file", on_error=on_error)).fit(module, loader())
+    assert module.batches == []  # a wrong path is said before training, and not passed over
+
+
+@pytest.mark.parametrize("on_error", ["raise", "warn"])
+def test_a_path_that_cannot_be_a_folder(tmp_path: Path, on_error: str) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    module = Spy()
+    fit = trainer(PredictionRecorder(tmp_path / "file/run", on_error=on_error))
     if on_error == "raise":
         with pytest.raises(LabelAuditError, match=r"NotADirectoryError.*on_error='warn'"):
             fit.fit(module, loader())

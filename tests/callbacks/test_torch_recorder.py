@@ -220,7 +220,7 @@ def test_bad_options_are_refused_when_it_is_made(recorder: Any, options: Any, me
 @pytest.mark.parametrize("on_error", ["raise", "warn"])
 def test_a_path_that_cannot_be_a_folder_is_said_in_the_first_batch(tmp_path: Path, on_error: str) -> None:
     (tmp_path / "file").write_text("not a folder")
-    recorder = TorchRecorder(tmp_path / "file", on_error=on_error)
+    recorder = TorchRecorder(tmp_path / "file/run", on_error=on_error)
     warns = pytest.warns(UserWarning, match="recording stopped.*Not a directory")
     raises = pytest.raises(LabelAuditError, match=r"NotADirectoryError.*on_error='warn'")
     with warns if on_error == "warn" else raises:

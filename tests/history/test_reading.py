@@ -309,7 +309,7 @@ def test_one_row_of_zeros_does_not_flatten_the_others(tmp_path: Path) -> None:
     with pytest.raises(LabelAuditError, match="most rows sum to about 1, but not all"):
         history_from_arrays(scores, labels)
     np.savez(tmp_path / "a.npz", pred_probs=scores, labels=labels)
-    with pytest.raises(LabelAuditError, match=r"a\.npz, pred_probs: row 7 holds no probabilities"):
+    with pytest.raises(LabelAuditError, match=r"a\.npz, pred_probs: sample 7 has no probabilities"):
         open_history(tmp_path / "a.npz")
 
 

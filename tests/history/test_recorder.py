@@ -370,7 +370,7 @@ def crashed(path: Path, ids: Any = (0, 1, 2), **options: Any) -> None:
     ("scores", "labels", "options", "message"),
     [
         (np.eye(3), [1, 2, 3], {}, "label 3 of sample 2 is out of range"),
-        (np.eye(3) * 4, [0, 1, 2], {"scores_are": "probabilities"}, "holds no probabilities"),
+        (np.eye(3) * 4, [0, 1, 2], {"scores_are": "probabilities"}, "has no probabilities"),
         (np.full((3, 3), np.nan), [0, 1, 2], {}, "NaN or infinity"),
         (np.eye(3), [0, 1, 2], {"class_names": ["a"]}, "class_names has 1 names"),
         (np.eye(3), [0, 1, 2], {"sample_ids": ["a", "b"]}, "sample_ids has 2 entries"),
