@@ -23,7 +23,7 @@ from labelaudit.fitting.image_sources import Images
 from labelaudit.fitting.out_of_sample import HELD_OUT, OutOfSample, probabilities_of, votes_of, votes_of_tracker
 from labelaudit.fitting.plan import Progress, coverage, plan_text
 from labelaudit.fitting.splits import Split, n_folds, split_of
-from labelaudit.fitting.state import Repeat, State, open_state
+from labelaudit.fitting.state import Repeat, State, claim, open_state
 from labelaudit.history import History, open_history
 from labelaudit.history.folder import write_file
 
@@ -69,6 +69,7 @@ def fit(
             "name a place outside"
         )
     listed = read_images(settings.data_path if data is None else data)
+    claim(settings)
     images, source, how = prepare(
         listed,
         settings.folder / "cache",

@@ -187,7 +187,7 @@ def _write(folder: Path, shape: tuple[int, int, int], n: int, pixels: Iterable[b
             f"the decoded images take {needed / 1e9:,.1f} GB, {folder} has {free / 1e9:,.1f} GB free. Name another "
             "results_path, a smaller image_size, or decode each time: fast_loader: false"
         )
-    for old in folder.glob("*.unfinished"):  # of a run that was killed
+    for old in folder.glob("images.*.unfinished"):  # of a run that was killed
         old.unlink()
     unfinished, crc = folder / f"images.{uuid.uuid4().hex[:8]}.unfinished", 0
     try:

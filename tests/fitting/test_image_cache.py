@@ -140,8 +140,9 @@ def test_an_interrupted_write_leaves_nothing_that_counts(
             made(data, tmp_path / "cache")
     assert not list((tmp_path / "cache").iterdir())
     (tmp_path / "cache" / "images.0000.unfinished").write_bytes(b"x" * 99)  # of a run that was killed
+    (tmp_path / "cache" / "mine.unfinished").write_bytes(b"x")
     assert len(made(data, tmp_path / "cache")[1]) == 15
-    assert {file.name for file in (tmp_path / "cache").iterdir()} == {"images.bin", "index.json"}
+    assert {file.name for file in (tmp_path / "cache").iterdir()} == {"images.bin", "index.json", "mine.unfinished"}
 
 
 def test_a_file_that_breaks_after_it_was_checked(data: Path, tmp_path: Path) -> None:
