@@ -44,6 +44,7 @@ class ImageList:
         arrays: (n, H, W, C) uint8 where the images came as arrays.
         notes: what was left out, one sentence each.
         unreadable: {id: why} of images that cannot be used.
+        content: digest of what the files hold, once they were read; empty for arrays.
     """
 
     ids: list[str]
@@ -53,6 +54,7 @@ class ImageList:
     arrays: Array | None = None
     notes: list[str] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
+    content: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -16,7 +16,7 @@ from labelaudit.fitting.image_list import ImageList
 from labelaudit.history.folder import open_folder
 
 NAME = "state.json"
-FORMAT, FORMAT_VERSION = "labelaudit fit", 1
+FORMAT, FORMAT_VERSION = "labelaudit fit", 2  # 1 had no content
 ANEW = "Name another results_path, or pass --overwrite (overwrite=True) to start anew"
 FREE = ("data_path", "results_path", "n_repeats", "fast_loader", "device", "num_workers", "sensitivity", "pred_tracker")
 RESULTS = ("histories", "checkpoints", "audit")  # folders that a new start deletes
@@ -44,6 +44,7 @@ class State:
         folder: the folder.
         data: the data set's path, absolute; empty for arrays.
         images: digest of the images' ids and labels.
+        content: digest of what their files hold; empty for arrays, and where a run of version 1 was begun.
         settings: the keys that a repeat depends on.
         folds: number of folds; it stays when n_repeats grows.
         sensitivity: of the last call; what relabelling starts from.
@@ -55,6 +56,7 @@ class State:
     images: str
     settings: dict[str, Any]
     folds: int
+    content: str = ""
     sensitivity: float = 0.9
     repeats: dict[int, Repeat] = field(default_factory=dict)
 
@@ -146,7 +148,7 @@ def claim(config: FitConfig) -> None:
     if os.path.lexists(config.csv) and not (ours and _is_corrections(config.csv)):
         raise _foreign(config.csv)
     if not ours:
-        State(folder, "", "", settings_of(config), 0, config.sensitivity).save()
+        State(folder, "", "", settings_of(config), 0).save()
 
 
 def _is_corrections(file: Path) -> bool:
@@ -168,7 +170,7 @@ def open_state(config: FitConfig, images: ImageList, data: str, folds: int, *, o
         LabelAuditError: what is there was done with other settings or images.
     """
     folder, settings = config.folder, settings_of(config)
-    new = State(folder, data, digest_of(images), settings, folds, config.sensitivity)
+    new = State(folder, data, digest_of(images), settings, folds, images.content, config.sensitivity)
     if overwrite:
         for name in RESULTS:
             shutil.rmtree(folder / name, ignore_errors=True)
@@ -181,10 +183,10 @@ def open_state(config: FitConfig, images: ImageList, data: str, folds: int, *, o
     for name, value in settings.items():
         if old.settings.get(name) != value:
             raise LabelAuditError(f"{folder} was begun with {name}: {old.settings.get(name)}, not {value}. {ANEW}")
-    if old.images != new.images:
+    if old.images != new.images or old.content not in ("", new.content):
         raise LabelAuditError(
             f"{folder} was begun on other images or labels than are now in {data or 'the arrays'}. {ANEW}"
         )
-    old.sensitivity = config.sensitivity
+    old.sensitivity, old.content = config.sensitivity, new.content
     old.save()
     return old

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -172,6 +173,38 @@ def test_a_results_folder_of_other_images_is_not_mixed(tmp_path: Path) -> None:
         fit(**options)
     found = fit(**options, overwrite=True)
     assert found.corrections.loc["dot/bar000.png", "label"] == "dot"
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_other_images_of_the_same_names_and_sizes_are_not_mixed(tmp_path: Path, fast: bool) -> None:
+    def draw(seed: int) -> None:
+        random = np.random.default_rng(seed)
+        for label, name in enumerate(CLASSES):
+            (tmp_path / "data" / name).mkdir(parents=True, exist_ok=True)
+            for i in range(6):  # not compressed: all files are of one size
+                Image.fromarray(picture(label, random)).save(tmp_path / "data" / name / f"{i}.bmp")
+
+    options = {**TINY, "num_epochs": 1, "data_path": tmp_path / "data", "results_path": tmp_path / "r"}
+    draw(0)
+    fit(**options)
+    fit(**options, fast_loader=fast)
+    draw(1)
+    with pytest.raises(LabelAuditError, match="other images or labels"):
+        fit(**options, fast_loader=fast)
+
+
+def test_a_run_of_the_first_version_goes_on(tmp_path: Path) -> None:
+    write_tree(tmp_path / "data", per_class=6)
+    options = {**TINY, "num_epochs": 1, "data_path": tmp_path / "data", "results_path": tmp_path / "r"}
+    fit(**options)
+    file = tmp_path / "r" / "state.json"
+    facts = json.loads(file.read_text())
+    content = facts.pop("content")
+    file.write_text(json.dumps({**facts, "format_version": 1}))
+    fit(**options)
+    state = read_state(tmp_path / "r")
+    assert state is not None
+    assert state.content == content
 
 
 @pytest.mark.parametrize(
