@@ -131,7 +131,9 @@ def distances(a: Array, b: Array, metric: str) -> Array:
     a, b = a.astype(np.float64), b.astype(np.float64)
     if metric == "euclidean":
         a -= b
-        return np.sqrt(np.einsum("ij,ij->i", a, a))
+        a, exponents = shrunk(a)
+        return np.ldexp(np.sqrt(np.einsum("ij,ij->i", a, a)), exponents)
+    a, b = shrunk(a)[0], shrunk(b)[0]
     lengths = [np.sqrt(np.einsum("ij,ij->i", one, one)) for one in (a, b)]
     for one, length in zip((a, b), lengths, strict=True):
         one /= np.where(length > 0, length, 1)[:, None]
@@ -142,12 +144,29 @@ def distances(a: Array, b: Array, metric: str) -> Array:
     return half
 
 
+def shrunk(rows: Array) -> tuple[Array, Array]:
+    """Return rows, each over a power of two, so that no sum of squares overflows or is lost, and the exponents, (m,).
+
+    Where no row needs it they are returned as they are, with exponents of 0.
+
+    Example:
+        >>> shrunk(np.array([[3.0, 4.0]]))[1].tolist(), shrunk(np.array([[2.0**600, 0.0]]))[0].tolist()
+        ([0], [[0.5, 0.0]])
+    """
+    most = np.maximum(rows.max(axis=1, initial=0), -rows.min(axis=1, initial=0))
+    exponents = np.frexp(most)[1]
+    if np.abs(exponents).max(initial=0) <= np.finfo(rows.dtype).maxexp // 4:
+        return rows, np.zeros_like(exponents)
+    return np.ldexp(rows, -exponents[:, None]), exponents
+
+
 def mean_of(vectors: Array) -> Array:
     """Return the mean vector, (d,) double precision; zeros where there are none."""
     return vectors.mean(axis=0, dtype=np.float64) if len(vectors) else np.zeros(vectors.shape[1])
 
 
 def _unit_length(block: Array) -> Array:
+    block, _ = shrunk(block)
     length = np.sqrt(np.einsum("ij,ij->i", block, block))
     return block / np.where(length > 0, length, 1)[:, None]
 
