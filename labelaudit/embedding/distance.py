@@ -20,6 +20,7 @@ Array = npt.NDArray[Any]
 Metric = Literal["cosine", "euclidean"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 LARGE = 1e150  # beyond every distance in units; its square is finite
+PLAIN = 1e100  # lengths up to it, and from its inverse on, have squares that are neither infinite nor lost
 UNSURE = 8  # pairs for each row and column of a block that are decided one by one
 PAIR_VALUES = 1 << 20  # numbers widened to double precision at a time
 SURE = 8.0  # rounding errors of a sum of d products stay within this times sqrt(d) units, but for odds below 1e-13
@@ -131,10 +132,8 @@ def distances(a: Array, b: Array, metric: str) -> Array:
     a, b = a.astype(np.float64), b.astype(np.float64)
     if metric == "euclidean":
         a -= b
-        a, exponents = shrunk(a)
-        return np.ldexp(np.sqrt(np.einsum("ij,ij->i", a, a)), exponents)
-    a, b = shrunk(a)[0], shrunk(b)[0]
-    lengths = [np.sqrt(np.einsum("ij,ij->i", one, one)) for one in (a, b)]
+        return lengths_of(a)
+    lengths = [lengths_of(one) for one in (a, b)]
     for one, length in zip((a, b), lengths, strict=True):
         one /= np.where(length > 0, length, 1)[:, None]
     a -= b
@@ -144,20 +143,21 @@ def distances(a: Array, b: Array, metric: str) -> Array:
     return half
 
 
-def shrunk(rows: Array) -> tuple[Array, Array]:
-    """Return rows, each over a power of two, so that no sum of squares overflows or is lost, and the exponents, (m,).
-
-    Where no row needs it they are returned as they are, with exponents of 0.
+def lengths_of(rows: Array) -> Array:
+    """Return the Euclidean lengths of rows, (m,), also where their squares are infinite or lost.
 
     Example:
-        >>> shrunk(np.array([[3.0, 4.0]]))[1].tolist(), shrunk(np.array([[2.0**600, 0.0]]))[0].tolist()
-        ([0], [[0.5, 0.0]])
+        >>> lengths_of(np.array([[3.0, 4.0], [0.0, 1e200], [0.0, 0.0]])).tolist()
+        [5.0, 1e+200, 0.0]
     """
-    most = np.maximum(rows.max(axis=1, initial=0), -rows.min(axis=1, initial=0))
-    exponents = np.frexp(most)[1]
-    if np.abs(exponents).max(initial=0) <= np.finfo(rows.dtype).maxexp // 4:
-        return rows, np.zeros_like(exponents)
-    return np.ldexp(rows, -exponents[:, None]), exponents
+    found: Array = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    odd = np.flatnonzero(~((found > 1 / PLAIN) & (found < PLAIN)))
+    if len(odd):
+        most = np.abs(rows[odd]).max(axis=1)
+        unit = np.where(most > 0, most, 1)
+        scaled = rows[odd] / unit[:, None]
+        found[odd] = unit * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
+    return found
 
 
 def mean_of(vectors: Array) -> Array:
@@ -166,8 +166,7 @@ def mean_of(vectors: Array) -> Array:
 
 
 def _unit_length(block: Array) -> Array:
-    block, _ = shrunk(block)
-    length = np.sqrt(np.einsum("ij,ij->i", block, block))
+    length = lengths_of(block)
     return block / np.where(length > 0, length, 1)[:, None]
 
 

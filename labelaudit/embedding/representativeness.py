@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from labelaudit.embedding.distance import Space, shrunk
+from labelaudit.embedding.distance import Space
 from labelaudit.history.rows import one_of
 
 Array = npt.NDArray[Any]
@@ -52,7 +52,7 @@ def _distances_in_clusters(vectors: Array, n_clusters: int, seed: int) -> Array:
 
     from labelaudit.embedding.twins import Twins
 
-    vectors = shrunk(vectors.reshape(1, -1))[0].reshape(vectors.shape)
+    vectors = np.ldexp(vectors, -np.frexp(np.abs(vectors).max())[1])  # so that no square overflows or is lost
     k = min(n_clusters, Twins.of(vectors).n_unique)
     fitted = KMeans(k, random_state=seed).fit(vectors)
     away = np.linalg.norm(vectors - fitted.cluster_centers_[fitted.labels_], axis=1).astype(np.float64)
