@@ -170,8 +170,19 @@ def _train(
         told=training.Told(bar.batch, bar.epoch, bar.accuracy),
     )
     bar.end()
+    _refuse_diverged(open_history(state.history(repeat)), settings.learning_rate)
     state.repeats[repeat] = Repeat(epoch, round(time.perf_counter() - started, 3))
     state.save()
+
+
+def _refuse_diverged(history: History, learning_rate: float) -> None:
+    for split in history.splits:
+        for epoch in history.runs_read[0].epochs(split):
+            if np.isnan(history.epoch(epoch, split=split)["loss"].to_numpy()).any():
+                raise LabelAuditError(
+                    f"the training has diverged: {history.path} holds NaN in epoch {epoch}. Pass a learning_rate below "
+                    f"{learning_rate:g}, and --overwrite (overwrite=True) to start anew"
+                )
 
 
 def _read(settings: FitConfig, state: State, images: ImageList, tracker: Any) -> tuple[Audit, OutOfSample]:

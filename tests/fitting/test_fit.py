@@ -275,6 +275,17 @@ def test_settings_that_were_refused_may_be_corrected(tmp_path: Path) -> None:
         fit(**options, model_name="no.such.Net")
 
 
+def test_a_training_that_diverges(tmp_path: Path) -> None:
+    write_tree(tmp_path / "data", per_class=6)
+    options = {**TINY, "data_path": tmp_path / "data", "results_path": tmp_path / "r"}
+    with pytest.raises(LabelAuditError, match=r"has diverged: .*repeat-00 holds NaN .* below 1e\+30, and --overwrite"):
+        fit(**options, learning_rate=1e30)
+    state = read_state(tmp_path / "r")
+    assert state is not None
+    assert not state.repeats
+    assert len(fit(**options, overwrite=True).corrections) == 18
+
+
 def test_a_state_of_a_newer_version(tmp_path: Path, tree: tuple[Path, dict[str, str]]) -> None:
     (tmp_path / "state.json").write_text('{"format": "labelaudit fit", "format_version": 99, "repeats": {}}')
     with pytest.raises(LabelAuditError, match=r"is of a newer version of labelaudit. Name .*--overwrite"):

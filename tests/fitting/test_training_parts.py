@@ -163,8 +163,9 @@ def test_weights_are_loaded_as_data_only(tmp_path: Path) -> None:
         "broken.pt": "no file of weights alone",
         "none.pt": "there is no file",
     }.items():
-        with pytest.raises(LabelAuditError, match=message):
+        with pytest.raises(LabelAuditError, match=message) as caught:
             networks.build("small_cnn", str(tmp_path / name), **BUILD)
+        assert "weights_only" not in str(caught.value)
 
 
 @pytest.fixture
