@@ -122,9 +122,10 @@ def load_weights(net: nn.Module, file: str) -> None:
         raise LabelAuditError(f"model_weights: there is no file {file}")
     try:
         loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as problem:  # noqa: BLE001  # a damaged file raises whatever it likes
-        first = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-        raise LabelAuditError(f"model_weights: {file} is no file of weights alone: {first}") from None
+    except Exception:  # noqa: BLE001  # a damaged file raises whatever it likes; torch's text advises to unpickle it
+        raise LabelAuditError(
+            f"model_weights: {file} is no file of weights alone; save one with torch.save(net.state_dict(), file)"
+        ) from None
     state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise LabelAuditError(f"model_weights: {file} holds no state dict; save one with torch.save(net.state_dict())")

@@ -11,6 +11,7 @@ from labelaudit.errors import LabelAuditError
 
 Array = npt.NDArray[Any]
 
+LARGEST = 1e300  # so that sums and differences are finite
 NAMED = 5  # rows that an error names
 
 
@@ -38,6 +39,11 @@ def checked_vectors(X: Any) -> Array:
         raise LabelAuditError(
             f"{len(bad):,} of {len(found):,} embeddings hold NaN or infinity: rows {rows}. "
             "Leave those samples out, or look why the model gives them no finite features"
+        )
+    most = max(float(found.max(initial=0)), -float(found.min(initial=0)))
+    if most > LARGEST:
+        raise LabelAuditError(
+            f"embeddings hold numbers up to {most:.1e}; expected {LARGEST:g} at most. Divide them first"
         )
     return np.ascontiguousarray(found)
 

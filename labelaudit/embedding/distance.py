@@ -20,6 +20,7 @@ Array = npt.NDArray[Any]
 Metric = Literal["cosine", "euclidean"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 LARGE = 1e150  # beyond every distance in units; its square is finite
+PLAIN = 1e100  # lengths up to it, and from its inverse on, have squares that are neither infinite nor lost
 UNSURE = 8  # pairs for each row and column of a block that are decided one by one
 PAIR_VALUES = 1 << 20  # numbers widened to double precision at a time
 SURE = 8.0  # rounding errors of a sum of d products stay within this times sqrt(d) units, but for odds below 1e-13
@@ -131,8 +132,8 @@ def distances(a: Array, b: Array, metric: str) -> Array:
     a, b = a.astype(np.float64), b.astype(np.float64)
     if metric == "euclidean":
         a -= b
-        return np.sqrt(np.einsum("ij,ij->i", a, a))
-    lengths = [np.sqrt(np.einsum("ij,ij->i", one, one)) for one in (a, b)]
+        return lengths_of(a)
+    lengths = [lengths_of(one) for one in (a, b)]
     for one, length in zip((a, b), lengths, strict=True):
         one /= np.where(length > 0, length, 1)[:, None]
     a -= b
@@ -142,13 +143,30 @@ def distances(a: Array, b: Array, metric: str) -> Array:
     return half
 
 
+def lengths_of(rows: Array) -> Array:
+    """Return the Euclidean lengths of rows, (m,), also where their squares are infinite or lost.
+
+    Example:
+        >>> lengths_of(np.array([[3.0, 4.0], [0.0, 1e200], [0.0, 0.0]])).tolist()
+        [5.0, 1e+200, 0.0]
+    """
+    found: Array = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    odd = np.flatnonzero(~((found > 1 / PLAIN) & (found < PLAIN)))
+    if len(odd):
+        most = np.abs(rows[odd]).max(axis=1)
+        unit = np.where(most > 0, most, 1)
+        scaled = rows[odd] / unit[:, None]
+        found[odd] = unit * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
+    return found
+
+
 def mean_of(vectors: Array) -> Array:
     """Return the mean vector, (d,) double precision; zeros where there are none."""
     return vectors.mean(axis=0, dtype=np.float64) if len(vectors) else np.zeros(vectors.shape[1])
 
 
 def _unit_length(block: Array) -> Array:
-    length = np.sqrt(np.einsum("ij,ij->i", block, block))
+    length = lengths_of(block)
     return block / np.where(length > 0, length, 1)[:, None]
 
 

@@ -17,6 +17,8 @@ from labelaudit.errors import LabelAuditError
 if TYPE_CHECKING:
     import pandas as pd
 
+_FILES = "{}; expected a list of files. Those of a folder: [file for file in Path({!r}).rglob('*') if file.is_file()]"
+
 
 def file_duplicates(
     paths: Sequence[str | os.PathLike[str]],
@@ -38,11 +40,16 @@ def file_duplicates(
         other_label, split, other_split.
 
     Raises:
-        LabelAuditError: a file cannot be read.
+        LabelAuditError: ``paths`` is no list of files, or one cannot be read.
     """
     import pandas as pd
 
+    if isinstance(paths, (str, os.PathLike)):
+        raise LabelAuditError(_FILES.format(f"paths is {os.fspath(paths)!r}", os.fspath(paths)))
     names = [os.fspath(path) for path in paths]
+    folder = next((name for name in names if os.path.isdir(name)), None)
+    if folder is not None:
+        raise LabelAuditError(_FILES.format(f"{folder!r} is a folder", folder))
     n = len(names)
     ids = np.array(names, dtype=object) if sample_ids is None else checked_ids(sample_ids, n)
     try:

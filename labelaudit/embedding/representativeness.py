@@ -52,6 +52,7 @@ def _distances_in_clusters(vectors: Array, n_clusters: int, seed: int) -> Array:
 
     from labelaudit.embedding.twins import Twins
 
+    vectors = np.ldexp(vectors, -np.frexp(np.abs(vectors).max())[1])  # so that no square overflows or is lost
     k = min(n_clusters, Twins.of(vectors).n_unique)
     fitted = KMeans(k, random_state=seed).fit(vectors)
     away = np.linalg.norm(vectors - fitted.cluster_centers_[fitted.labels_], axis=1).astype(np.float64)

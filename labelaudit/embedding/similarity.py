@@ -134,7 +134,8 @@ class Similarity(Found):
 
         Args:
             threshold: largest distance of a duplicate from a sample that is kept.
-            fraction: share of the samples to find, 0 to 1: the threshold is sought that comes nearest to it.
+            fraction: share of the samples to find, 0 to 1: the threshold is sought that comes nearest to it. One
+                sample is always kept.
 
         Returns:
             Itself, with ``unique_ids``, ``duplicate_ids``, ``neighbors_map`` and ``threshold``.
@@ -150,7 +151,7 @@ class Similarity(Found):
         assert fraction is not None
         if not 0 <= fraction <= 1:
             raise LabelAuditError(f"fraction={fraction} is out of range; expected a share of the samples, 0 to 1")
-        return self._keep_number(round((1 - fraction) * len(self)))
+        return self._keep_number(max(round((1 - fraction) * len(self)), min(1, len(self))))
 
     def find_unique(self, n: int) -> Similarity:
         """Choose n samples that are far from each other.
@@ -159,21 +160,24 @@ class Similarity(Found):
         nearest smaller set is filled up with the samples farthest from those kept.
 
         Args:
-            n: how many, at most the number of samples.
+            n: how many, 1 to the number of samples.
 
         Returns:
             Itself, with ``unique_ids``, ``duplicate_ids`` and ``threshold``.
+
+        Raises:
+            LabelAuditError: n is out of range.
         """
-        if not 0 <= n <= len(self):
-            raise LabelAuditError(f"find_unique({n}): there are {len(self):,} samples")
+        if not min(1, len(self)) <= n <= len(self):
+            raise LabelAuditError(f"find_unique({n}): there are {len(self):,} samples; expected 1 to that many")
         self._keep_number(n)
         assert self._kept is not None
         self._fill(n)
         return self
 
     def _keep_number(self, n: int) -> Similarity:
-        if n in (0, len(self)):
-            return self._keep(np.full(len(self), n > 0), None)
+        if n == len(self):
+            return self._keep(np.ones(len(self), bool), None)
         return self._keep(*keep_number(self._space, self._rows, n))
 
     def _keep(self, kept: Array | None, threshold: float | None) -> Similarity:

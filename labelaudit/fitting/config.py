@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,7 +58,10 @@ class FitConfig:
         ("kfold", "random"),
     )
     test_split: float = _key(
-        0.2, "share held out in a repeat (kfold: at least; 2 to 4 repeats hold out more)", low=0.01, high=0.9
+        0.2,
+        "share held out in a repeat (kfold with 2 repeats or more: one of n_repeats folds, at most 1 / test_split)",
+        low=0.01,
+        high=0.9,
     )
     track_eval: bool = _key(False, "after each epoch print accuracy, and stop a repeat that no longer improves")
     val_split: float = _key(
@@ -131,6 +135,8 @@ def _checked(key: dataclasses.Field[Any], value: Any) -> Any:
         raise LabelAuditError(f"{key.name}: no value; expected {_expected(key, wanted)}")
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
+    if wanted in ("int", "float") and isinstance(value, str):  # YAML 1.1 takes 1e-3 for a text
+        value = _number(value, wanted)
     if wanted == "bool | str" and value in ("true", "false"):  # an option is a text
         value = value == "true"
     fits = {
@@ -140,15 +146,31 @@ def _checked(key: dataclasses.Field[Any], value: Any) -> Any:
         "int": isinstance(value, int) and not isinstance(value, bool),
         "float": isinstance(value, (int, float)) and not isinstance(value, bool),
     }
-    if not fits[wanted]:
-        raise LabelAuditError(f"{key.name}: {value!r} is of the wrong kind; expected {_expected(key, wanted)}")
     facts = key.metadata
+    if not fits[wanted]:
+        kind = {"int": "a whole number, ", "float": "a number, "}.get(wanted, "")
+        raise LabelAuditError(f"{key.name}: {value!r} is of the wrong kind; expected {kind}{_expected(key, wanted)}")
     below = facts["low"] is not None and value < facts["low"]
-    if below or (facts["high"] is not None and value > facts["high"]) or value != value:
+    if below or (facts["high"] is not None and value > facts["high"]) or _is_endless(value):
         raise LabelAuditError(f"{key.name}: {value!r} is out of range; expected {_expected(key, wanted)}")
     if facts["choices"] and (str(value).lower() if isinstance(value, bool) else value) not in facts["choices"]:
         raise LabelAuditError(f"{key.name}: {value!r} is unknown; expected one of {', '.join(facts['choices'])}")
     return float(value) if wanted == "float" else value
+
+
+def _number(text: str, wanted: str) -> int | float | str:
+    """Return the number that a text says, or the text where it says none of the wanted kind."""
+    try:
+        found = float(text)
+    except ValueError:
+        return text
+    if wanted == "float":
+        return found
+    return int(found) if found.is_integer() else text
+
+
+def _is_endless(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _expected(key: dataclasses.Field[Any], wanted: str) -> str:

@@ -23,7 +23,7 @@ from labelaudit.fitting.image_sources import Images
 from labelaudit.fitting.out_of_sample import HELD_OUT, OutOfSample, probabilities_of, votes_of, votes_of_tracker
 from labelaudit.fitting.plan import Progress, coverage, plan_text
 from labelaudit.fitting.splits import Split, n_folds, split_of
-from labelaudit.fitting.state import Repeat, State, open_state
+from labelaudit.fitting.state import Repeat, State, claim, open_state
 from labelaudit.history import History, open_history
 from labelaudit.history.folder import write_file
 
@@ -69,6 +69,7 @@ def fit(
             "name a place outside"
         )
     listed = read_images(settings.data_path if data is None else data)
+    claim(settings)
     images, source, how = prepare(
         listed,
         settings.folder / "cache",
@@ -169,8 +170,19 @@ def _train(
         told=training.Told(bar.batch, bar.epoch, bar.accuracy),
     )
     bar.end()
+    _refuse_diverged(open_history(state.history(repeat)), settings.learning_rate)
     state.repeats[repeat] = Repeat(epoch, round(time.perf_counter() - started, 3))
     state.save()
+
+
+def _refuse_diverged(history: History, learning_rate: float) -> None:
+    for split in history.splits:
+        for epoch in history.runs_read[0].epochs(split):
+            if np.isnan(history.epoch(epoch, split=split)["loss"].to_numpy()).any():
+                raise LabelAuditError(
+                    f"the training has diverged: {history.path} holds NaN in epoch {epoch}. Pass a learning_rate below "
+                    f"{learning_rate:g}, and --overwrite (overwrite=True) to start anew"
+                )
 
 
 def _read(settings: FitConfig, state: State, images: ImageList, tracker: Any) -> tuple[Audit, OutOfSample]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -22,13 +23,13 @@ from PIL import Image
 from tqdm import tqdm
 
 from labelaudit.errors import LabelAuditError
-from labelaudit.fitting.decode import Head, Unreadable, decode, read_head
+from labelaudit.fitting.decode import Head, Range, Unreadable, decode, read_head, read_range
 from labelaudit.fitting.image_list import ImageList
 from labelaudit.fitting.image_sources import ArrayImages, CachedImages, DecodedImages, Images
 from labelaudit.history.folder import open_folder
 
 Array = npt.NDArray[Any]
-VERSION = 1
+VERSION = 2
 SMALL, LARGE = 64, 224  # largest side chosen by itself for the built-in network, and for others
 AHEAD = 256  # images being read ...
 AHEAD_BYTES = 16 << 20  # ... or fewer, where their pixels take more
@@ -77,10 +78,11 @@ def prepare(
         raise LabelAuditError(f"none of {len(images):,} images can be read (first: {name}: {why})")
     shape = (found["side"], found["side"], found["channels"])
     kept = images.without(unreadable)
+    kept.content = found["content"]
     if not fast:
         return (
             kept,
-            DecodedImages([kept.path(i) for i in range(len(kept))], shape),
+            DecodedImages([kept.path(i) for i in range(len(kept))], shape, found["deep"] and Range(*found["deep"])),
             f"{_size(shape)}, decoded each time",
         )
     row_of = {name: row for row, name in enumerate(name for name in images.ids if name not in found["no_head"])}
@@ -140,21 +142,44 @@ def _check(
         no_head = {images.ids[i]: head for i, head in enumerate(heads) if isinstance(head, str)}
         sizes = [head for head in heads if isinstance(head, Head)]
         if not sizes:
-            return {"unreadable": no_head, "no_head": no_head, "side": 0, "channels": 1, "bytes": None, "crc": None}
+            facts: dict[str, Any] = {"deep": None, "content": "", "bytes": None, "crc": None}
+            return {"unreadable": no_head, "no_head": no_head, "side": 0, "channels": 1, **facts}
         middle = statistics.median_low(max(head.width, head.height) for head in sizes)
         side = image_size or max(min(middle, largest), 8)
         grey = not colour and all(head.grey for head in sizes)
         shape = (side, side, 1 if grey else 3)
         chosen = [i for i in everything if images.ids[i] not in no_head]
+        of_deep = [i for i, head in enumerate(heads) if isinstance(head, Head) and head.deep]
+        ranges = _in_order(
+            pool, lambda i: _or_why(lambda: read_range(images.path(i))), of_deep, progress, "reading ranges"
+        )
+        found = [one for one in ranges if isinstance(one, Range)]
+        deep = functools.reduce(Range.joined, found) if found else None
         ahead = max(min(AHEAD, AHEAD_BYTES // (side * side * shape[2])), 2 * THREADS)
         decoded = _in_order(
-            pool, lambda i: _or_why(lambda: decode(images.path(i), side, grey)), chosen, progress, "decoding", ahead
+            pool,
+            lambda i: _or_why(lambda: _with_checksum(images.path(i), side, grey, deep)),
+            chosen,
+            progress,
+            "decoding",
+            ahead,
         )
         broken: dict[str, str] = {}
-        facts = _write(folder, shape, len(chosen), _pixels(images, chosen, decoded, shape, broken), fast)
+        content = hashlib.sha256()
+        facts = _write(folder, shape, len(chosen), _pixels(images, chosen, decoded, shape, broken, content), fast)
     order = {name: i for i, name in enumerate(images.ids)}
     unreadable = dict(sorted({**no_head, **broken}.items(), key=lambda item: order[item[0]]))
+    facts = {"deep": deep, "content": content.hexdigest(), **facts}
     return {"unreadable": unreadable, "no_head": no_head, "side": side, "channels": shape[2], **facts}
+
+
+def _with_checksum(path: Path, side: int, grey: bool, deep: Range | None) -> tuple[Array, int]:
+    """Return an image's pixels and the checksum of its file."""
+    pixels = decode(path, side, grey, deep)
+    try:
+        return pixels, _checksum(path)
+    except OSError as problem:
+        raise Unreadable(str(problem.strerror)) from None
 
 
 def _pixels(
@@ -163,13 +188,19 @@ def _pixels(
     decoded: Iterable[Any],
     shape: tuple[int, int, int],
     broken: dict[str, str],
+    content: Any,
 ) -> Iterator[bytes]:
-    """Yield every image's bytes; empty ones for what turns out to be broken, which is noted."""
-    for i, pixels in zip(chosen, decoded, strict=True):
-        if isinstance(pixels, str):
-            broken[images.ids[i]] = pixels
+    """Yield every image's bytes; empty ones for what turns out to be broken, which is noted.
+
+    ``content``, a hash, takes the checksums of the others' files.
+    """
+    for i, found in zip(chosen, decoded, strict=True):
+        if isinstance(found, str):
+            broken[images.ids[i]] = found
             yield bytes(shape[0] * shape[1] * shape[2])
         else:
+            pixels, crc = found
+            content.update(b"%08x" % crc)
             yield pixels.tobytes()
 
 
@@ -187,7 +218,7 @@ def _write(folder: Path, shape: tuple[int, int, int], n: int, pixels: Iterable[b
             f"the decoded images take {needed / 1e9:,.1f} GB, {folder} has {free / 1e9:,.1f} GB free. Name another "
             "results_path, a smaller image_size, or decode each time: fast_loader: false"
         )
-    for old in folder.glob("*.unfinished"):  # of a run that was killed
+    for old in folder.glob("images.*.unfinished"):  # of a run that was killed
         old.unlink()
     unfinished, crc = folder / f"images.{uuid.uuid4().hex[:8]}.unfinished", 0
     try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +46,7 @@ class ImageList:
         arrays: (n, H, W, C) uint8 where the images came as arrays.
         notes: what was left out, one sentence each.
         unreadable: {id: why} of images that cannot be used.
+        content: digest of what the files hold, once they were read; empty for arrays.
     """
 
     ids: list[str]
@@ -53,6 +56,7 @@ class ImageList:
     arrays: Array | None = None
     notes: list[str] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
+    content: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -181,11 +185,11 @@ def _shown(name: str) -> str:
 def _from_table(path: Path) -> ImageList:
     import pandas as pd
 
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
     try:
         if path.suffix.lower() == ".parquet":
             table = pd.read_parquet(path)
         else:
-            separator = "\t" if path.suffix.lower() == ".tsv" else ","
             table = pd.read_csv(path, dtype=str, keep_default_na=False, sep=separator, encoding="utf-8-sig")
     except (ValueError, OSError) as problem:  # pandas' own errors are ValueErrors
         raise LabelAuditError(f"data_path: {path} cannot be read as a table: {problem}") from None
@@ -193,6 +197,11 @@ def _from_table(path: Path) -> ImageList:
     chosen = []
     for kind, known in (("path", PATH_COLUMNS), ("label", LABEL_COLUMNS)):
         fitting = [columns[name] for name in known if name in columns]
+        if not fitting and len(columns) == 1 and (found := re.search(r"[;,|\t]", str(table.columns[0]))):
+            raise LabelAuditError(
+                f"data_path: the columns of {path} are separated by {found[0]!r}; expected {separator!r} (tabs in .tsv "
+                "files, commas in .csv files)"
+            )
         if not fitting:
             raise LabelAuditError(
                 f"data_path: {path} has columns {', '.join(map(str, table.columns))}; expected one called {kind}"
@@ -210,16 +219,23 @@ def _from_table(path: Path) -> ImageList:
         )
     if not names:
         raise LabelAuditError(f"data_path: {path} has no rows")
-    labels = [str(int(label)) if isinstance(label, float) and label.is_integer() else str(label) for label in given]
-    return _listed(names, labels, path.parent)
+    return _listed(names, [_label(label) for label in given], path.parent)
+
+
+def _label(value: Any) -> str:
+    """Return a label's name; whole numbers have no decimal point."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _from_npz(path: Path) -> ImageList:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as file:
             arrays = {name.lower(): file[name] for name in file.files}
-    except (ValueError, OSError, EOFError) as problem:
-        raise LabelAuditError(f"data_path: {path} cannot be read as NumPy arrays without pickles: {problem}") from None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error):  # NumPy's own text advises allow_pickle
+        raise LabelAuditError(
+            f"data_path: {path} cannot be read as NumPy arrays without pickles; write it with "
+            "numpy.savez(path, images=images, labels=labels), arrays of numbers or texts"
+        ) from None
     images = next((arrays[name] for name in ("images", "x", "data") if name in arrays), None)
     labels = next((arrays[name] for name in ("labels", "y", "targets") if name in arrays), None)
     if images is None or labels is None:
@@ -228,6 +244,8 @@ def _from_npz(path: Path) -> ImageList:
 
 
 def _from_arrays(images: Any, labels: Any) -> ImageList:
+    import pandas as pd
+
     pixels, given = np.asarray(images), np.asarray(labels)
     if pixels.ndim == 3:
         pixels = pixels[..., None]
@@ -236,9 +254,15 @@ def _from_arrays(images: Any, labels: Any) -> ImageList:
             f"images have shape {np.shape(images)}, labels {given.shape}; expected (n, H, W), (n, H, W, 1) or "
             "(n, H, W, 3) and (n,)"
         )
+    missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))
+    if len(missing):
+        raise LabelAuditError(
+            f"{len(missing):,} of {len(given):,} labels are NaN or None (first: image {missing[0]}); expected one for "
+            "each image. Leave those images out"
+        )
     if pixels.dtype != np.uint8:
         pixels = _bytes(pixels)
-    listed = _listed([str(i) for i in range(len(pixels))], [str(label) for label in given.tolist()], None)
+    listed = _listed([str(i) for i in range(len(pixels))], [_label(label) for label in given.tolist()], None)
     listed.arrays = pixels
     return listed
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelaudit.errors import LabelAuditError
-from labelaudit.fitting.decode import Unreadable, decode
+from labelaudit.fitting.decode import Range, Unreadable, decode
 
 Array = npt.NDArray[Any]
 
@@ -41,10 +41,11 @@ class CachedImages:
 
 @dataclass
 class DecodedImages:
-    """Pixels decoded from the files each time."""
+    """Pixels decoded from the files each time; of deep images, 0 to 255 is that range."""
 
     paths: list[Path]
     shape: tuple[int, int, int]
+    deep: Range | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -58,7 +59,7 @@ class DecodedImages:
         found = np.empty((len(positions), *self.shape), np.uint8)
         for row, position in enumerate(positions):
             try:
-                found[row] = decode(self.paths[position], self.shape[0], self.shape[2] == 1)
+                found[row] = decode(self.paths[position], self.shape[0], self.shape[2] == 1, self.deep)
             except Unreadable as problem:
                 raise LabelAuditError(
                     f"{self.paths[position]} was readable before and is not any more: {problem}"

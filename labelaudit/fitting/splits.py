@@ -21,11 +21,17 @@ class Split(NamedTuple):
 def n_folds(n_repeats: int, test_split: float) -> int:
     """Return K: with 2 repeats or more every image is held out by some, unless ``test_split`` asks for smaller parts.
 
+    A single repeat holds out ``test_split``: a fold where one is of that size, to a hundredth; else K is 1, no folds.
+
     >>> [n_folds(n, 0.2) for n in (1, 2, 3, 5, 10)]
     [5, 2, 3, 5, 5]
+    >>> [n_folds(1, share) for share in (0.33, 0.5, 0.7)]
+    [3, 2, 1]
     """
     most = max(round(1 / test_split), 2)
-    return most if n_repeats == 1 else min(n_repeats, most)
+    if n_repeats > 1:
+        return min(n_repeats, most)
+    return most if round(1 / most, 2) == round(test_split, 2) else 1
 
 
 def split_of(
@@ -37,12 +43,12 @@ def split_of(
         labels: (n,) class numbers.
         repeat: number of the repeat, from 0.
         kind: "kfold": repeats go through the folds of one shuffle after the other; "random": drawn for each.
-        folds: K of "kfold".
-        test_split: share held out by "random".
+        folds: K of "kfold"; with 1 it draws as "random" does.
+        test_split: share held out by what is drawn.
         val_split: share of the rest for early stopping; None: nothing.
         seed: of all splits.
     """
-    if kind == "kfold":
+    if kind == "kfold" and folds > 1:
         shuffle, fold = divmod(repeat, folds)
         held = fold_numbers(labels, folds, _random(seed, 0, shuffle)) == fold
     else:

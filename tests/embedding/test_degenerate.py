@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from labelaudit import Embeddings
+from labelaudit import Embeddings, LabelAuditError
 
 DATA = {
     "no sample": np.empty((0, 2)),
@@ -33,7 +33,7 @@ QUESTIONS: dict[str, Callable[[Embeddings, str], Any]] = {
     "votes": lambda e, metric: e.label_votes(metric=metric).probabilities(),
     "duplicates": lambda e, metric: e.similarity(metric=metric).find_duplicates(0.1).duplicates_view()["distance"],
     "fraction": lambda e, metric: e.similarity(metric=metric).find_duplicates(fraction=0.3).duplicate_ids,
-    "unique": lambda e, metric: e.similarity(metric=metric).find_unique(len(e) // 2).unique_ids,
+    "unique": lambda e, metric: e.similarity(metric=metric).find_unique(-(-len(e) // 2)).unique_ids,
     "centred": lambda e, metric: e.centred().vectors,
     "pca": lambda e, metric: e.visualize("pca").points,
 }
@@ -46,3 +46,30 @@ def test_every_question_has_a_finite_answer(data: str, question: str, metric: st
     x = DATA[data]
     e = Embeddings.from_arrays(x, labels=np.zeros(len(x), int), splits=["train"] * len(x))  # one class, one split
     assert np.isfinite(np.asarray(QUESTIONS[question](e, metric), np.float64)).all()
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("scale", [1e160, 1e300, 1e-170, 1e-300])
+def test_very_large_and_tiny_vectors_are_as_unique_as_others(scale: float, metric: str) -> None:
+    x = np.random.default_rng(0).uniform(-1, 1, size=(40, 5))
+    plain, scaled = Embeddings.from_arrays(x), Embeddings.from_arrays(x * scale)
+    np.testing.assert_allclose(scaled.uniqueness(metric=metric), plain.uniqueness(metric=metric), rtol=1e-9)
+    for method in ("neighbors", "representativeness"):
+        options = {} if method == "representativeness" else {"metric": metric}
+        found, expected = (getattr(e, method)(**options) for e in (scaled, plain))
+        if method == "neighbors":
+            np.testing.assert_array_equal(found.indices, expected.indices)
+        else:
+            np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_rows_of_very_different_lengths() -> None:
+    x = np.random.default_rng(0).normal(size=(40, 5))
+    scales = 10.0 ** np.random.default_rng(1).integers(-200, 200, (40, 1))
+    found, expected = (Embeddings.from_arrays(one).uniqueness() for one in (x * scales, x))
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_numbers_too_large_to_be_added() -> None:
+    with pytest.raises(LabelAuditError, match=r"numbers up to 1.0e\+305; expected 1e\+300 at most"):
+        Embeddings.from_arrays([[1.0, -1e305]])

@@ -104,4 +104,7 @@ def test_files_with_the_same_content(tmp_path: Path) -> None:
     assert found.loc[found["split"] != found["other_split"], "other_id"].tolist() == [6]
     with pytest.raises(LabelAuditError, match=r"cannot read .*gone\.png: No such file"):
         file_duplicates([tmp_path / "gone.png"])
+    for wrong in (str(tmp_path), tmp_path, [tmp_path]):
+        with pytest.raises(LabelAuditError, match=r"expected a list of files\. Those of a folder: .*\.rglob\("):
+            file_duplicates(wrong)
     assert file_duplicates([]).empty

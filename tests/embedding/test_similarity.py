@@ -100,7 +100,7 @@ def test_duplicates_equal_the_rule_written_out(metric: str, threshold: float, ti
         assert max(far for _, far in of_hub) <= threshold  # the threshold's metric
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 10, 75, 76, 140, 149, 150])
+@pytest.mark.parametrize("n", [1, 2, 10, 75, 76, 140, 149, 150])
 def test_find_unique_finds_exactly_n(n: int, tile: int) -> None:
     s = E.similarity(metric="euclidean").find_unique(n)
     assert len(s.unique_ids) == n
@@ -127,12 +127,12 @@ def test_too_many_close_pairs_are_not_held(monkeypatch: pytest.MonkeyPatch) -> N
     assert E.similarity().find_duplicates(fraction=0.1).duplicate_ids.tolist() == straight
 
 
-@pytest.mark.parametrize("fraction", [0.0, 1.0])
-def test_none_and_all(fraction: float) -> None:
-    s = E.similarity().find_duplicates(fraction=fraction)
-    assert len(s.duplicate_ids) == 150 * fraction
-    assert s.neighbors_map == {}
-    assert s.threshold is None
+def test_no_duplicates_and_all_but_one() -> None:
+    s = E.similarity().find_duplicates(fraction=0.0)
+    assert (len(s.duplicate_ids), s.neighbors_map, s.threshold) == (0, {}, None)
+    s = E.similarity().find_duplicates(fraction=1.0)
+    assert s.unique_ids.tolist() == IDS[:1].tolist()  # nothing comes before it that it could be a duplicate of
+    assert len(s.neighbors_map[IDS[0]]) == 149
 
 
 def test_duplicates_only() -> None:
@@ -163,8 +163,9 @@ def test_nothing_is_known_before_something_was_looked_for() -> None:
     for ask in ("unique_ids", "duplicate_ids", "neighbors_map"):
         with pytest.raises(LabelAuditError, match="find_unique"):
             getattr(E.similarity(), ask)
-    with pytest.raises(LabelAuditError, match="there are 150 samples"):
-        E.similarity().find_unique(151)
+    for n in (0, 151):
+        with pytest.raises(LabelAuditError, match="there are 150 samples; expected 1 to"):
+            E.similarity().find_unique(n)
 
 
 def test_views_are_tables_in_groups() -> None:

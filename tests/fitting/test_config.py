@@ -42,7 +42,12 @@ def test_the_keys_of_auto_correct_labels_are_all_known(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("n_repeat: 3", "no key 'n_repeat'; did you mean n_repeats"),
-        ("n_repeats: three", "n_repeats: 'three' is of the wrong kind; expected 1 or more"),
+        ("n_repeats: three", "n_repeats: 'three' is of the wrong kind; expected a whole number, 1 or more"),
+        ("n_repeats: 2.5", "n_repeats: 2.5 is of the wrong kind; expected a whole number, 1 or more"),
+        ("n_repeats: '2.5'", "n_repeats: '2.5' is of the wrong kind; expected a whole number, 1 or more"),
+        ("learning_rate: low", "learning_rate: 'low' is of the wrong kind; expected a number, 1e-09 or more"),
+        ("learning_rate: .inf", "learning_rate: inf is out of range; expected 1e-09 or more"),
+        ("learning_rate: -1e-3", "learning_rate: -0.001 is out of range; expected 1e-09 or more"),
         ("n_repeats: true", "n_repeats: True is of the wrong kind"),
         ("n_repeats: 0", "n_repeats: 0 is out of range"),
         ("test_split: 1.5", "test_split: 1.5 is out of range; expected 0.01 to 0.9"),
@@ -67,6 +72,14 @@ def test_a_key_without_a_value_and_an_empty_file_mean_the_defaults(tmp_path: Pat
     assert read_config(file) == FitConfig()
     file.write_text("")
     assert read_config(file) == FitConfig()
+
+
+def test_numbers_that_yaml_takes_for_texts(tmp_path: Path) -> None:
+    file = tmp_path / "fit.yaml"
+    file.write_text("learning_rate: 1e-3\nbatch_size: 1e2\nseed: '7'\n")
+    found = read_config(file)
+    assert (found.learning_rate, found.batch_size, found.seed) == (0.001, 100, 7)
+    assert isinstance(found.batch_size, int)
 
 
 def test_no_file(tmp_path: Path) -> None:

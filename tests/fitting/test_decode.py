@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from labelaudit.fitting import decode as module
-from labelaudit.fitting.decode import Unreadable, decode, read_head
+from labelaudit.fitting.decode import Range, Unreadable, decode, read_head, read_range
 
 RED = (200, 30, 40)
 
@@ -123,3 +123,16 @@ def test_a_huge_image_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatc
 
 def test_an_extreme_shape(tmp_path: Path) -> None:
     assert decode(saved(Image.new("L", (3000, 1)), tmp_path / "x.png"), 8, grey=True).shape == (8, 8, 1)
+
+
+def test_deep_pixels_are_stretched_over_a_range_and_infinite_ones_lie_at_its_ends(tmp_path: Path) -> None:
+    values = np.array([[-1000, 0], [1000, 3000]], np.int32)
+    file = saved(Image.fromarray(values), tmp_path / "x.tif")
+    assert read_range(file) == Range(-1000, 3000, True)
+    assert decode(file, 2, grey=True)[..., 0].tolist() == [[0, 64], [128, 255]]
+    assert decode(file, 2, grey=True, deep=Range(-1000, 9000, True))[..., 0].tolist() == [[0, 26], [51, 102]]
+    broken = np.array([[np.nan, -np.inf], [np.inf, 0.5]], np.float32)
+    other = saved(Image.fromarray(broken), tmp_path / "y.tif")
+    assert read_range(other) == Range(0.5, 0.5, False)
+    assert decode(other, 2, grey=True, deep=Range(0, 1, False))[..., 0].tolist() == [[0, 0], [255, 128]]
+    assert read_range(saved(Image.fromarray(broken[:1]), tmp_path / "z.tif")) == Range(0, 0, False)

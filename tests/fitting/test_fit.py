@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,10 @@ from PIL import Image
 
 import labelaudit
 from labelaudit import LabelAuditError
+from labelaudit.fitting.config import FitConfig
 from labelaudit.fitting.fitted import Fitted
 from labelaudit.fitting.fitting import fit
-from labelaudit.fitting.state import read_state
+from labelaudit.fitting.state import claim, read_state
 from tests.fitting.conftest import CLASSES, TINY, picture, write_tree
 
 SEED_COLUMNS = ["label", "corrected_label", "num_preds", "%"]
@@ -173,7 +175,51 @@ def test_a_results_folder_of_other_images_is_not_mixed(tmp_path: Path) -> None:
     assert found.corrections.loc["dot/bar000.png", "label"] == "dot"
 
 
-@pytest.mark.parametrize("name", ["audit/mine.txt", "config.yaml", "report.html", "mine.csv"])
+@pytest.mark.parametrize("fast", [True, False])
+def test_other_images_of_the_same_names_and_sizes_are_not_mixed(tmp_path: Path, fast: bool) -> None:
+    def draw(seed: int) -> None:
+        random = np.random.default_rng(seed)
+        for label, name in enumerate(CLASSES):
+            (tmp_path / "data" / name).mkdir(parents=True, exist_ok=True)
+            for i in range(6):  # not compressed: all files are of one size
+                Image.fromarray(picture(label, random)).save(tmp_path / "data" / name / f"{i}.bmp")
+
+    options = {**TINY, "num_epochs": 1, "data_path": tmp_path / "data", "results_path": tmp_path / "r"}
+    draw(0)
+    fit(**options)
+    fit(**options, fast_loader=fast)
+    draw(1)
+    with pytest.raises(LabelAuditError, match="other images or labels"):
+        fit(**options, fast_loader=fast)
+
+
+def test_a_run_of_the_first_version_goes_on(tmp_path: Path) -> None:
+    write_tree(tmp_path / "data", per_class=6)
+    options = {**TINY, "num_epochs": 1, "data_path": tmp_path / "data", "results_path": tmp_path / "r"}
+    fit(**options)
+    file = tmp_path / "r" / "state.json"
+    facts = json.loads(file.read_text())
+    content = facts.pop("content")
+    file.write_text(json.dumps({**facts, "format_version": 1}))
+    fit(**options)
+    state = read_state(tmp_path / "r")
+    assert state is not None
+    assert state.content == content
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "audit/mine.txt",
+        "cache/images.bin",
+        "cache/foo.unfinished",
+        "checkpoints/my.ckpt",
+        "config.yaml",
+        "report.html",
+        "state.json",
+        "mine.csv",
+    ],
+)
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_what_is_somebody_elses_is_not_touched(
     tmp_path: Path, tree: tuple[Path, dict[str, str]], name: str, overwrite: bool
@@ -184,7 +230,66 @@ def test_what_is_somebody_elses_is_not_touched(
     results = file if name.endswith(".csv") else tmp_path / "r"
     with pytest.raises(LabelAuditError, match="is not of labelaudit fit"):
         fit(data_path=tree[0], results_path=results, overwrite=overwrite, **TINY)
+    assert [one for one in (tmp_path / "r").rglob("*") if one.is_file()] == [file]
     assert file.read_text() == "mine"
+
+
+def test_what_lies_beside_somebody_elses_state_is_not_touched(
+    tmp_path: Path, tree: tuple[Path, dict[str, str]]
+) -> None:
+    files = [tmp_path / "r" / name for name in ("state.json", "audit/notes.txt", "checkpoints/my.ckpt", "cache/x")]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text('{"mine": 1}')
+    for overwrite in (False, True):
+        with pytest.raises(LabelAuditError, match=r"state.json exists and is not of labelaudit fit; name another"):
+            fit(data_path=tree[0], results_path=tmp_path / "r", overwrite=overwrite, **TINY)
+    assert sorted(one for one in (tmp_path / "r").rglob("*") if one.is_file()) == sorted(files)
+    assert {file.read_text() for file in files} == {'{"mine": 1}'}
+
+
+def test_a_table_of_somebody_else_in_a_results_folder_is_not_overwritten(
+    tmp_path: Path, tree: tuple[Path, dict[str, str]]
+) -> None:
+    claim(FitConfig(results_path=tmp_path))
+    (tmp_path / "mine.csv").write_text("path,label\n")
+    with pytest.raises(LabelAuditError, match=r"mine.csv exists and is not of labelaudit fit"):
+        fit(data_path=tree[0], results_path=tmp_path / "mine.csv", **TINY)
+    assert (tmp_path / "mine.csv").read_text() == "path,label\n"
+
+
+def test_a_results_path_that_is_a_file(tmp_path: Path, tree: tuple[Path, dict[str, str]]) -> None:
+    (tmp_path / "r").write_text("mine")
+    with pytest.raises(LabelAuditError, match=r"r exists and is not of labelaudit fit; name another results_path"):
+        fit(data_path=tree[0], results_path=tmp_path / "r", **TINY)
+
+
+def test_settings_that_were_refused_may_be_corrected(tmp_path: Path) -> None:
+    write_tree(tmp_path / "data", per_class=6)
+    options = {**TINY, "n_repeats": 1, "num_epochs": 1, "data_path": tmp_path / "data", "results_path": tmp_path / "r"}
+    for wrong in ({"model_name": "no.such.Net"}, {"model_weights": tmp_path / "none.pt"}):
+        with pytest.raises(LabelAuditError, match="there is no"):
+            fit(**options, **wrong)
+    assert len(fit(**options).corrections) == 18
+    with pytest.raises(LabelAuditError, match=r"begun with model_name: small_cnn, not no\.such"):
+        fit(**options, model_name="no.such.Net")
+
+
+def test_a_training_that_diverges(tmp_path: Path) -> None:
+    write_tree(tmp_path / "data", per_class=6)
+    options = {**TINY, "data_path": tmp_path / "data", "results_path": tmp_path / "r"}
+    with pytest.raises(LabelAuditError, match=r"has diverged: .*repeat-00 holds NaN .* below 1e\+30, and --overwrite"):
+        fit(**options, learning_rate=1e30)
+    state = read_state(tmp_path / "r")
+    assert state is not None
+    assert not state.repeats
+    assert len(fit(**options, overwrite=True).corrections) == 18
+
+
+def test_a_state_of_a_newer_version(tmp_path: Path, tree: tuple[Path, dict[str, str]]) -> None:
+    (tmp_path / "state.json").write_text('{"format": "labelaudit fit", "format_version": 99, "repeats": {}}')
+    with pytest.raises(LabelAuditError, match=r"is of a newer version of labelaudit. Name .*--overwrite"):
+        fit(data_path=tree[0], results_path=tmp_path, **TINY)
 
 
 def test_memory_does_not_grow_with_the_images(tmp_path: Path) -> None:

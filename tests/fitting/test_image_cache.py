@@ -112,6 +112,21 @@ def test_one_colour_picture_makes_all_of_them_colour(data: Path, tmp_path: Path)
     assert made(data, tmp_path / "cache")[1].shape == (12, 12, 3)
 
 
+@pytest.mark.parametrize("fast", [True, False])
+def test_images_of_more_than_8_bits_are_on_one_scale_and_keep_their_levels(tmp_path: Path, fast: bool) -> None:
+    ramp = np.linspace(0, 4095, 32 * 32).astype(np.uint16).reshape(32, 32)  # 12 bits in files of 16
+    for name, pixels in (("bright", ramp), ("dark", ramp // 32)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        Image.fromarray(pixels).save(tmp_path / "data" / name / "x.png")
+    (tmp_path / "data" / "dark" / "cut.png").write_bytes((tmp_path / "data" / "dark" / "x.png").read_bytes()[:-60])
+    for _ in range(2):  # the second time from the index
+        images, source, _ = made(tmp_path / "data", tmp_path / "cache", fast=fast)
+        assert list(images.unreadable) == ["dark/cut.png"]
+        bright, dark = source.read([0, 1])
+        assert len(np.unique(bright)) == 256
+        assert (bright.max(), dark.max()) == (255, 8)
+
+
 def test_nothing_readable(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / "data" / name).mkdir(parents=True)
@@ -140,8 +155,9 @@ def test_an_interrupted_write_leaves_nothing_that_counts(
             made(data, tmp_path / "cache")
     assert not list((tmp_path / "cache").iterdir())
     (tmp_path / "cache" / "images.0000.unfinished").write_bytes(b"x" * 99)  # of a run that was killed
+    (tmp_path / "cache" / "mine.unfinished").write_bytes(b"x")
     assert len(made(data, tmp_path / "cache")[1]) == 15
-    assert {file.name for file in (tmp_path / "cache").iterdir()} == {"images.bin", "index.json"}
+    assert {file.name for file in (tmp_path / "cache").iterdir()} == {"images.bin", "index.json", "mine.unfinished"}
 
 
 def test_a_file_that_breaks_after_it_was_checked(data: Path, tmp_path: Path) -> None:

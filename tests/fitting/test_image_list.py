@@ -102,6 +102,7 @@ def test_tables(tmp_path: Path, suffix: str) -> None:
         ("path,label\na,b\na,c\n", "names 'a' twice"),
         ("path,label\na,\n", "no label in row 1"),
         ("path,label\n", "has no rows"),
+        ("path;label\na;b\n", r"columns of .*t.csv are separated by ';'; expected ','"),
         ('path,label\n"a', "cannot be read as a table"),
     ],
 )
@@ -128,6 +129,30 @@ def test_arrays_become_bytes(tmp_path: Path) -> None:
 def test_arrays_of_other_shapes(images: np.ndarray, labels: list[int]) -> None:
     with pytest.raises(LabelAuditError, match="expected"):
         read_images((images, labels))
+
+
+@pytest.mark.parametrize(
+    "labels", [np.array([1.0, np.nan, 2.0]), ["a", None, "b"], ["a", float("nan"), "b"], pd.array([1, None, 2])]
+)
+def test_missing_labels_of_arrays_are_refused(labels: object) -> None:
+    with pytest.raises(LabelAuditError, match=r"1 of 3 labels are NaN or None \(first: image 1\)"):
+        read_images((np.zeros((3, 4, 4)), labels))
+
+
+def test_whole_numbers_are_named_as_in_tables() -> None:
+    found = read_images((np.zeros((3, 4, 4)), np.array([1.0, 2.5, 10.0])))
+    assert found.class_names == ["1", "2.5", "10"]
+
+
+@pytest.mark.parametrize("content", [b"", b"junk junk", b"PK\x03\x04junk", b"npy"])
+def test_files_that_are_no_arrays(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.npz").write_bytes(content)
+    if content == b"npy":  # under the other's name
+        with (tmp_path / "a.npz").open("wb") as file:
+            np.save(file, np.zeros(3))
+    with pytest.raises(LabelAuditError, match=r"without pickles; write it with numpy.savez\(") as caught:
+        read_images(tmp_path / "a.npz")
+    assert "allow_pickle" not in str(caught.value)
 
 
 def test_pickled_arrays_are_refused(tmp_path: Path) -> None:

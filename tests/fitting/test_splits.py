@@ -60,5 +60,14 @@ def test_a_split_depends_on_seed_and_number_only() -> None:
 
 def test_number_of_folds() -> None:
     assert [n_folds(n, 0.5) for n in (1, 2, 9)] == [2, 2, 2]
-    assert [n_folds(n, 0.9) for n in (1, 2)] == [2, 2]
+    assert [n_folds(n, 0.9) for n in (1, 2)] == [1, 2]
     assert [n_folds(n, 0.1) for n in (1, 4, 12)] == [10, 4, 10]
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.15, 0.2, 0.3, 0.33, 0.4, 0.5, 0.7, 0.9])
+def test_a_single_repeat_holds_out_the_share(share: float) -> None:
+    labels = np.repeat([0, 1], 1000)
+    for seed in range(3):
+        held = split(0, labels, folds=n_folds(1, share), test_split=share, seed=seed).held_out
+        assert len(held) / len(labels) == pytest.approx(share, abs=0.006)
+        assert np.bincount(labels[held]) == pytest.approx(len(held) / 2, abs=2)
