@@ -106,6 +106,8 @@ def correct_boxes(
         classes = boxes = remove_spurious = copy_missing = True
     image_sizes = given_sizes(image_sizes)
     table = read_boxes(ground_truth, "ground_truth", "xywh", images, image_sizes)
+    if not table.category_names and "category_names" in audit.info:
+        table.category_names = dict(audit.info["category_names"])
     names = _names(table, audit)
     _same(table, audit.objects, names)
     frame, removed = _corrected(table, audit, classes, boxes, remove_spurious, copy_missing, min_confidence)

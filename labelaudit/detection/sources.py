@@ -84,7 +84,9 @@ def read_inputs(
     if given_names is None:
         checks.check_class_numbers(objects, epochs[-1][1], names, drawn[-1][1].source)
     numbering.note_detections(objects, epochs, image_ids, names, notes)
-    info = {"ground_truth": truth.source, "detections": drawn[-1][1].source, "format": truth.format}
+    info: dict[str, Any] = {"ground_truth": truth.source, "detections": drawn[-1][1].source, "format": truth.format}
+    if category_names is not None and given_names:
+        info["category_names"] = [[number, name] for number, name in given_names.items()]  # as JSON keeps them
     return Inputs(objects, epochs, image_ids, names, known, notes, info)
 
 

@@ -175,7 +175,9 @@ def write_tree(root: Path, out: Path, moves: Mapping[str, str | None], how: str)
                 continue
             target = unfinished / place
             target.parent.mkdir(parents=True, exist_ok=True)
-            if how == "copy":
+            if not (root / file).exists():  # a link to nothing stays one
+                target.symlink_to((root / file).readlink())
+            elif how == "copy":
                 shutil.copy2(root / file, target)
             else:
                 _link(root / file, target)

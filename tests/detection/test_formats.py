@@ -168,6 +168,18 @@ def test_corrected_coco_keeps_what_it_does_not_change(audited, tmp_path):
     assert new[0]["bbox"] == pytest.approx(absent[["x", "y", "w", "h"]].iloc[0].tolist())
 
 
+def test_the_names_that_the_audit_was_given_hold_when_boxes_are_corrected(tmp_path):
+    numbers = {name: number for number, name in enumerate(NAMES)}
+    truth, drawn = (one.assign(category=one["category"].map(numbers)) for one in (DATA.truth, DATA.detections))
+    audit = labelaudit.audit_detections(truth, drawn, category_names=NAMES)
+    audit.save(tmp_path / "audit")
+    frames = [labelaudit.correct_boxes(truth, one).frame for one in (audit, labelaudit.load_audit(tmp_path / "audit"))]
+    assert frames[0].equals(frames[1])
+    changed = frames[0][frames[0]["change"] == "class"]
+    assert len(changed)
+    assert set(changed["category"]) <= set(numbers.values())
+
+
 def test_nothing_is_overwritten_and_other_annotations_are_refused(audited, tmp_path):
     path = coco_file(tmp_path / "truth.json")
     with pytest.raises(labelaudit.LabelAuditError, match="never overwritten"):

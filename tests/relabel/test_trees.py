@@ -43,6 +43,13 @@ def test_a_new_tree(make_audit: MakeAudit, root: Path, tmp_path: Path, how: str)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "photos"]
 
 
+def test_a_link_to_nothing_stays_one(make_audit: MakeAudit, root: Path, tmp_path: Path) -> None:
+    (root / "cat" / "gone.png").symlink_to("nowhere.png")
+    relabel(root, make_audit(IDS), out=tmp_path / "new")
+    assert (tmp_path / "new" / "cat" / "gone.png").readlink() == Path("nowhere.png")
+    assert contents(tmp_path / "new") == RIGHT
+
+
 @pytest.mark.parametrize("form", ["{root}/{name}", "/elsewhere/photos/{name}"])
 def test_ids_that_are_longer_paths(make_audit: MakeAudit, root: Path, tmp_path: Path, form: str) -> None:
     relabel(root, make_audit([form.format(root=root, name=name) for name in IDS]), out=tmp_path / "new")
