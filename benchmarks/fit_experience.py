@@ -157,10 +157,10 @@ def _walk(nodes: np.ndarray, at: int, tests: list[tuple[int, float, int]], leave
     _walk(nodes, int(node["right"]), tests, leaves)
 
 
-def found_by(wrong: np.ndarray, score: np.ndarray, each: np.ndarray) -> tuple[float, float, float]:
+def found_by(case: Case, score: np.ndarray, each: np.ndarray) -> tuple[float, float, float]:
     """Return average precision, F1 and the share flagged, by a ranking and probabilities of single samples."""
-    probability = along_ranking(score, each)
-    flagged = probability > verdict.best_cut(probability)
+    probability, wrong = along_ranking(score, each), case.wrong
+    flagged = probability > verdict.best_cut(probability, verdict.lowest_cut(case.clues.clear_agreeing))
     precision = average_precision_score(wrong, score) if wrong.any() else np.nan
     return precision, float(2 * (flagged & wrong).sum() / max(flagged.sum() + wrong.sum(), 1)), float(flagged.mean())
 
@@ -170,8 +170,8 @@ def compared(case: Case, trees: Trees) -> tuple[float, ...]:
     clues, wrong = case.clues, case.wrong
     experience = trees.predict([*clues.of_samples(), *clues.of_set()], len(wrong))
     alone, ranking = verdict.ranking(clues, np.zeros(len(wrong))), verdict.ranking(clues, experience)
-    first = found_by(wrong, alone, 1 / (1 + np.exp(-clues.by_matrix)))
-    second = found_by(wrong, ranking, verdict.wrong(clues, experience))
+    first = found_by(case, alone, 1 / (1 + np.exp(-clues.by_matrix)))
+    second = found_by(case, ranking, verdict.wrong(clues, experience))
     ideal = wrong[np.argsort(-ranking, kind="stable")[: wrong.sum()]].mean() if wrong.any() else np.nan
     return (*first, *second, float(ideal))
 

@@ -13,7 +13,7 @@ from quality_peers import Finding, ours
 
 from labelaudit import Embeddings, History
 from labelaudit.auditing.clues import Clues
-from labelaudit.auditing.verdict import LEARNED, ranking
+from labelaudit.auditing.verdict import LEARNED, LOWEST_CUT, ranking
 
 
 def _by_matrix(clues: Clues, experience: np.ndarray) -> np.ndarray:
@@ -41,8 +41,9 @@ VARIANTS: dict[str, dict[str, Callable[..., Any] | float]] = {
     "probability from the noise matrix alone": {"verdict.wrong": _by_matrix},
     "probability from experience alone": {"verdict.BY_MATRIX": 0.0},
     "no experience at all": {"verdict.wrong": _by_matrix, "verdict.ranking": _without_experience},
-    "cut at one half": {"verdict.best_cut": lambda probability: 0.5},
-    "cut as low as the best F1 asks": {"verdict.LOWEST_CUT": 0.0},
+    "cut at one half": {"verdict.best_cut": lambda probability, lowest: 0.5},
+    "cut as low as the best F1 asks": {"verdict.lowest_cut": lambda clear_agreeing: 0.0},
+    "cut no higher for models that learned little": {"verdict.lowest_cut": lambda clear_agreeing: LOWEST_CUT},
     "not calibrated along the ranking": {"verdict.along_ranking": lambda score, probability: probability},
 }
 

@@ -74,6 +74,11 @@ class Clues:
         """0..1: how far structured noise explains the disagreements."""
         return float(self.seen[2])
 
+    @property
+    def clear_agreeing(self) -> float:
+        """Median log ratio in favour of the given label, where it is predicted."""
+        return float(self.seen[3])
+
     @classmethod
     def of(cls, read: Reading, of_doublings: Array, glances: Sequence[Glance]) -> Clues:
         """Gather what is known. Of several runs, the mean.
@@ -110,7 +115,7 @@ class Clues:
         rank, nearby = np.empty((2, len(s)))
         rank[order] = np.repeat((first + counts / 2) / len(s), counts)
         nearby[order] = np.repeat(_nearby(self.by_matrix[order], first, first + counts), counts)
-        mine = [s, s / self.seen[3], np.log(rank + 1e-4), self.by_matrix, self.early, *self.log_ratios]
+        mine = [s, s / self.clear_agreeing, np.log(rank + 1e-4), self.by_matrix, self.early, *self.log_ratios]
         return [*mine, log_odds(nearby), *self.pairs]
 
     def of_set(self) -> list[float]:

@@ -12,13 +12,14 @@ from labelaudit.auditing.calibrate import along_ranking
 from labelaudit.auditing.clues import Clues
 from labelaudit.auditing.experience import by_experience
 from labelaudit.auditing.look_alikes import WEIGHT, LookAlikes, reliability
-from labelaudit.auditing.reading import Reading, weakness
+from labelaudit.auditing.reading import CLEAR, Reading, weakness
 
 Array = npt.NDArray[Any]
 
 LEARNED = 2.0  # weight of what trainings taught in the ranking, beside the plain log ratio
 BY_MATRIX = 0.2  # weight of the noise matrix in the probability, beside what trainings taught
 LOWEST_CUT = 0.25  # probability of a mistake that no cut goes below: many false alarms would follow
+LEARNED_LITTLE = (CLEAR, 0.7)  # median log ratio of the labels agreed with: no cut below one half, below LOWEST_CUT
 OVERCONFIDENCE = 1.1  # the product of two probabilities is too sure by this power
 LIKELY = 0.6  # a label is suggested where that product is higher: likelier than everything else together
 
@@ -80,7 +81,7 @@ def judge(
         trust = 0.0 if read.notes else reliability(ratio, probability)
         score += WEIGHT * trust**2 * ratio
         probability = along_ranking(score, each)
-    leaning = leaned(probability, best_cut(probability))
+    leaning = leaned(probability, best_cut(probability, lowest_cut(read.seen.clear_agreeing)))
     likely = leaning * _share(read)
     offered = likely >= LIKELY
     errors = int((leaning > 0.5).sum())
@@ -114,8 +115,16 @@ def ranking(clues: Clues, experience: Array) -> Array:
     return found
 
 
-def best_cut(probability: Array) -> float:
-    """Return the probability above which to flag, LOWEST_CUT to 0.5: where the expected F1 is highest.
+def lowest_cut(clear_agreeing: float) -> float:
+    """Return the probability that no cut goes below: LOWEST_CUT, and up to 0.5 where a model learned little.
+
+    What such a model gets wrong looks like wrong labels, so it flags only what is likelier wrong than right.
+    """
+    return float(np.interp(clear_agreeing, LEARNED_LITTLE, (0.5, LOWEST_CUT)))
+
+
+def best_cut(probability: Array, lowest: float = LOWEST_CUT) -> float:
+    """Return the probability above which to flag, ``lowest`` to 0.5: where the expected F1 is highest.
 
     That is half of the highest F1 itself: a sample adds its probability to twice the hits, and one to the flagged.
 
@@ -123,7 +132,7 @@ def best_cut(probability: Array) -> float:
     """
     falling = np.sort(probability)[::-1]
     hits, flagged = np.cumsum(falling), np.arange(1, len(falling) + 1)
-    return max(float((hits / (flagged + hits[-1])).max()), LOWEST_CUT)
+    return max(float((hits / (flagged + hits[-1])).max()), lowest)
 
 
 def leaned(probability: Array, cut: float) -> Array:

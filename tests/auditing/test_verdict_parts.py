@@ -20,7 +20,7 @@ from labelaudit.auditing.experience import SUSPICION, by_experience, trees
 from labelaudit.auditing.glance import doubling_blocks, glance
 from labelaudit.auditing.reading import Reading, read_labels
 from labelaudit.auditing.trees import MOST_LEAVES, Trees
-from labelaudit.auditing.verdict import LOWEST_CUT, best_cut, leaned
+from labelaudit.auditing.verdict import LOWEST_CUT, best_cut, leaned, lowest_cut
 from labelaudit.auditing.window import n_early, plan
 
 
@@ -193,6 +193,12 @@ def test_the_best_cut_has_the_highest_expected_f1() -> None:
     assert expected == pytest.approx(max(f1), abs=1e-6)
     assert best_cut(np.full(50, 0.02)) == LOWEST_CUT, "next to nothing is probable: not much is flagged"
     assert best_cut(np.repeat([0.0, 1.0], [90, 10])) == pytest.approx(0.5), "all is certain"
+
+
+def test_a_model_that_learned_little_flags_only_what_is_likelier_wrong_than_right() -> None:
+    assert [lowest_cut(clear) for clear in (0.1, 0.5, 0.6, 0.7, 3.0)] == pytest.approx([0.5, 0.5, 0.375, 0.25, 0.25])
+    doubtful = np.full(50, 0.4)
+    assert best_cut(doubtful, lowest_cut(1.0)) < 0.4 < best_cut(doubtful, lowest_cut(0.3))
 
 
 def test_leaning_keeps_the_order_and_moves_the_cut_to_one_half() -> None:
