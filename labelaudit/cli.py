@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from labelaudit.commands.answer import as_json
 from labelaudit.commands.compare import add_compare
 from labelaudit.commands.fit import add_fit
-from labelaudit.commands.places import check_file, check_folder
+from labelaudit.commands.places import check_place
 from labelaudit.commands.relabel import add_relabel
 from labelaudit.commands.review import add_review
 from labelaudit.commands.runs import add_runs
@@ -142,9 +142,9 @@ def _audit(arguments: argparse.Namespace) -> int:
 
     if arguments.images and not arguments.html:
         raise LabelAuditError("--images is for the report; add --html report.html")
-    check_folder("--out", arguments.out)
-    check_file("--csv", arguments.csv)
-    check_file("--html", arguments.html)
+    check_place("--out", arguments.out, "folder")
+    check_place("--csv", arguments.csv, "file")
+    check_place("--html", arguments.html, "file")
     if arguments.out:
         folder_to_save_in(arguments.out)
     history = history_to_audit(arguments.history)

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from labelaudit.commands.answer import as_json
-from labelaudit.commands.places import check_file
+from labelaudit.commands.places import check_place
 
 
 def add_compare(commands: Any) -> None:
@@ -24,7 +24,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     from labelaudit.auditing.comparison import compare
     from labelaudit.history.folder import write_file
 
-    check_file("--csv", arguments.csv)
+    check_place("--csv", arguments.csv, "file")
     found = compare(arguments.before, arguments.after)
     if arguments.csv:
         write_file(arguments.csv, found.samples.to_csv(lineterminator="\n").encode())
