@@ -171,7 +171,7 @@ def test_places_are_checked_before_the_work(
 def test_an_error_of_writing_names_the_place_asked_for(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("labelaudit.cli.check_file", lambda option, place: None)
+    monkeypatch.setattr("labelaudit.cli.check_place", lambda option, place, kind: None)
     assert refused(capsys, "audit", run, "--csv", tmp_path) == f"labelaudit: {tmp_path}: Is a directory\n"
 
 
