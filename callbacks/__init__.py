@@ -43,7 +43,14 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    try:
+        module = import_module(f"{__name__}.{_MODULES[name]}")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        hint = f'{name} needs PyTorch. Type: pip install "labelaudit[train]"'
+        raise ModuleNotFoundError(hint, name=error.name) from None
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

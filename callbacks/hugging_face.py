@@ -230,7 +230,13 @@ def _tagged(batch: Any, tag: str, ids: Any, label_key: str) -> Any:
             f"a batch needs integer ids (n,) and labels (n,): ids are {ids.dtype} {ids.shape}, labels under"
             f" {label_key!r} are {has}; it holds {sorted(batch)}. Name the column of the labels: label_key='label'"
         )
-    given = torch.as_tensor(labels)  # on the host still: looking at values waits for no device
+    numbers = labels if isinstance(labels, Tensor) else np.asarray(labels)
+    if isinstance(numbers, np.ndarray) and numbers.dtype.kind not in "biuf":
+        raise LabelAuditError(
+            f"labels under {label_key!r} are no class numbers: {numbers[0]!r} is among them. Let the dataset or its"
+            " collate function give 0, 1, ... (model.config.label2id, say), and pass class_names= for the report"
+        )
+    given = torch.as_tensor(numbers)  # on the host still: looking at values waits for no device
     classes = given.long()
     if given.is_floating_point() and not torch.equal(classes.to(given.dtype), given):
         one = given[classes != given][0].item()

@@ -148,7 +148,7 @@ class PredictionRecorder(RecordingCallback):
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Mark the history finished."""
-        if self._embeddings is not None and self._writer is not None:
+        if self._embeddings is not None:  # also where a rank has no writer: barriers must be everybody's
             trainer.strategy.barrier("labelaudit")  # all have their last embeddings: those before can go
         super().on_train_end(trainer, pl_module)
 

@@ -57,6 +57,25 @@ def test_every_module_of_the_core_imports_without_torch() -> None:
     assert {f"labelaudit.{name}" for name in ("analyzers", "auditing", "cli", "history")} <= imported
 
 
+@pytest.mark.parametrize("name", ["PredictionRecorder", "TorchRecorder", "TrainerRecorder", "DetectionRecorder"])
+def test_a_recorder_without_torch_says_what_to_install(name: str) -> None:
+    code = f"""
+import sys
+
+class NoTorch:
+    def find_spec(name, path=None, target=None):
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name=name)
+
+sys.meta_path.insert(0, NoTorch)
+try:
+    from labelaudit.callbacks import {name}
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    assert run_python(code).strip() == f'{name} needs PyTorch. Type: pip install "labelaudit[train]"'
+
+
 @pytest.mark.parametrize("name", labelaudit.__all__)
 def test_every_public_name_resolves(name: str) -> None:
     assert getattr(labelaudit, name) is not None

@@ -185,9 +185,10 @@ def _write_part(
     states = [Columns(kind, columns) for kind, columns in zip(kinds, of_rows, strict=True)]
     statistics = frame_of(states, samples.index, only=set(order) - set(samples.columns))
     whole = samples.join(statistics)
-    before = [column for column in samples.columns if column not in order]
-    at = before.index("reason")  # statistics come before the reason, as in `Audit.samples`
+    is_statistic = samples.columns.isin(order)
+    at = int(is_statistic.argmax())  # some are here: the others join them, as in `Audit.samples`
+    others = samples.columns[~is_statistic]
     sink = io.BytesIO()
-    whole[[*before[:at], *order, *before[at:]]].to_parquet(sink)
+    whole[[*others[:at], *order, *others[at:]]].to_parquet(sink)
     open_folder(url).write(name, sink.getvalue())
     return name

@@ -19,7 +19,7 @@ class Embedded:
     """The part of a `History` that reads embeddings."""
 
     def embeddings(
-        self, split: str | Sequence[str] | None = None, *, epoch: int | None = None, run: int = 0
+        self, split: str | Sequence[str] | None = None, *, epoch: int | None = None, run: int | None = None
     ) -> Embeddings:
         """Return the feature vectors that the model computed while it trained, one per sample.
 
@@ -28,19 +28,21 @@ class Embedded:
         Args:
             split: "train" (default), "val", ...; of several splits the ids become "train/0", "val/0", ...
             epoch: of which epoch; default the last one recorded.
-            run: of which run, where there are several.
+            run: of which run, where there are several; default the first one that holds any.
 
         Raises:
             LabelAuditError: no embeddings were recorded there; the message says what to pass to the recorder.
         """
         from labelaudit.embedding import Embeddings
-        from labelaudit.history.recorded_embeddings import chosen_epoch, read_embeddings
+        from labelaudit.history.recorded_embeddings import chosen_epoch, first_with_embeddings, read_embeddings
 
         history = cast("History", self)
         one = split is None or isinstance(split, str)
         splits = [history._split(name) for name in ((split,) if split is None or isinstance(split, str) else split)]
         if not splits:
             raise LabelAuditError(f"split={split!r} names no split; recorded: {', '.join(history.splits)}")
+        if run is None:
+            run = first_with_embeddings(history.trained, splits[0])
         of_run, epochs = history.runs_read[run], []
         vectors, ids, labels = [], [], []
         for name in splits:
@@ -166,7 +168,7 @@ class Embedded:
             before = runs.find(kind, options)
             if before is not None:
                 return runs.load(before)
-        embeddings = self.embeddings(split, epoch=options["epoch"])
+        embeddings = self.embeddings(split, epoch=options["epoch"], run=0)
         made = make(embeddings if ids is None else embeddings.select(ids))
         runs.keep(made, key, name, parameters=options, overwrite=overwrite)
         return made

@@ -217,7 +217,8 @@ class EpochWriter(ABC):
         self._make_room()
         if not self._manifest_written:
             self._manifest = self._manifest.with_(finished=False)
-            self._manifest.write(self._folder)
+            if not self._is_said(self._manifest):
+                self._manifest.write(self._folder)
             self._manifest_written = True
         if fresh is not None:
             self._write_samples(fresh, split, file)
@@ -228,6 +229,13 @@ class EpochWriter(ABC):
             saved_part.remove(self._folder, split, self._writer, up_to=number)
         self._next[split] = number + 1
         return number
+
+    def _is_said(self, facts: manifest.Manifest) -> bool:
+        """Say whether another writer's manifest holds these facts already; writer 0 may have called it finished."""
+        if self._writer == 0 or manifest.NAME not in self._folder.names():
+            return False
+        there = manifest.read_manifest(self._folder)
+        return there.with_(finished=facts.finished, created=facts.created) == facts
 
     def _new_samples(self, epoch: EpochRows, split: str) -> SampleRows | None:
         """Return the samples to write: those seen for the first time, and those of which more is known now."""

@@ -272,6 +272,8 @@ def _align(runs: tuple[Run, ...], split: str) -> tuple[Samples, list[Run | Align
         for table in reversed(tables):
             position[index.get_indexer(pd.Index(_ids(table)))] = table.keys
         index = index[np.argsort(position, kind="stable")]
+    elif all(table.ids is None for table in tables):  # as one run's: by the user's integers
+        index = index.sort_values()
     ids = index.to_numpy()
     labels = np.full(len(ids), -1, np.int32)
     true = np.full(len(ids), -1, np.int32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,11 @@ Array = npt.NDArray[Any]
 def epochs_with_embeddings(run: Run, split: str) -> list[int]:
     """Return the numbers of the epochs whose embeddings are there."""
     return sorted(run.embedding_files(split)) if isinstance(run, StoredRun) else []
+
+
+def first_with_embeddings(runs: Sequence[Run], split: str) -> int:
+    """Return which run is the first that holds embeddings; 0 where none does."""
+    return next((number for number, run in enumerate(runs) if epochs_with_embeddings(run, split)), 0)
 
 
 def chosen_epoch(run: Run, split: str, epoch: int | None) -> int:

@@ -111,6 +111,20 @@ def test_the_result_stays_in_parts(tmp_path: Path, client: Any) -> None:
         labelaudit.audit(path, partitions=tmp_path / "other")
 
 
+def test_parts_of_an_audit_with_embeddings(tmp_path: Path, client: Any) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 200)
+    with labelaudit.Recorder(tmp_path / "run", n_samples=200) as recorder:
+        for _ in range(3):
+            recorder.record(np.arange(200), rng.normal(size=(200, 3)) + 2 * np.eye(3)[labels], labels)
+            recorder.end_epoch()
+    embeddings = labelaudit.Embeddings.from_arrays(rng.normal(size=(200, 4)))
+    expected = labelaudit.audit(tmp_path / "run", embeddings=embeddings)
+    labelaudit.audit(tmp_path / "run", embeddings=embeddings, client=client, partitions=tmp_path / "parts")
+    joined = pd.concat([pd.read_parquet(part) for part in sorted((tmp_path / "parts").iterdir())])
+    pd.testing.assert_frame_equal(joined, expected.samples, check_exact=True)
+
+
 def test_samples_that_no_epoch_read_saw_are_in_no_part(tmp_path: Path, client: Any) -> None:
     path = record(tmp_path / "run", 4, "scores")
     expected = labelaudit.audit(path, epochs=[2])

@@ -224,17 +224,21 @@ class Locked(PredictionRecorder):
 
 
 if __name__ == "__main__":
-    t = trainer(Locked({path!r}, on_error="warn"), devices=2, strategy="ddp", max_epochs=1)
+    t = trainer(Locked({path!r}, on_error="warn", embeddings={embeddings!r}), devices=2, strategy="ddp", max_epochs=1)
     t.fit(Spy(), loader())
+    ranks = t.strategy.broadcast([t.global_rank])  # as of whatever the script does next
+    t.strategy.barrier()
+    assert ranks == [0]
 """
 
 
 @pytest.mark.slow
-def test_one_of_two_processes_cannot_write(tmp_path: Any) -> None:
+@pytest.mark.parametrize("embeddings", [None, "auto"])
+def test_one_of_two_processes_cannot_write(tmp_path: Any, embeddings: str | None) -> None:
     """Training goes on, and nobody waits for the one without a history."""
     path = str(tmp_path / "run")
     script = tmp_path / "train.py"
-    script.write_text(ONE_FAILS.format(tests=str(Path(__file__).parent), path=path))
+    script.write_text(ONE_FAILS.format(tests=str(Path(__file__).parent), path=path, embeddings=embeddings))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, str(script)], env=environment, check=True, capture_output=True, timeout=120)
     assert open_history(path).epoch(0).num_rows == (N + 1) // 2

@@ -141,6 +141,21 @@ def test_labels_that_are_no_classes_are_an_error(tmp_path: Path, workers: int) -
         run(tmp_path, TrainerRecorder(tmp_path / "run"), data=Targets(), dataloader_num_workers=workers)
 
 
+def test_labels_that_are_text_are_an_error(tmp_path: Path) -> None:
+    class Named(Rows):
+        def __getitem__(self, i: int) -> Any:
+            return {**super().__getitem__(i), "labels": "positive"}
+
+    def collate(rows: Any) -> Any:
+        return {"x": torch.stack([row["x"] for row in rows]), "labels": [row["labels"] for row in rows]}
+
+    args = TrainingArguments(str(tmp_path), use_cpu=True, report_to="none", disable_tqdm=True, save_strategy="no")
+    recorder = TrainerRecorder(tmp_path / "run")
+    trainer = Trainer(Model(), args, train_dataset=Named(), data_collator=collate, callbacks=[recorder])
+    with pytest.raises(LabelAuditError, match=r"'labels' are no class numbers: .*'positive'.* is among them.*label2id"):
+        trainer.train()
+
+
 def test_a_column_of_text_is_no_column_of_ids(tmp_path: Path) -> None:
     class Named(Rows):
         def __getitem__(self, i: int) -> Any:

@@ -82,7 +82,11 @@ def test_runs_that_saw_different_samples_are_joined_by_id(tmp_path: Path) -> Non
             recorder.record(ids, np.eye(3) * np.array(ids)[:, None], [i % 3 for i in ids])
             recorder.end_epoch()
     both = open_history([tmp_path / "a", tmp_path / "b"])
-    assert sorted(both.sample_ids.tolist()) == [0, 1, 2, 4]
+    assert both.sample_ids.tolist() == [0, 1, 2, 4]
+    turned = open_history([tmp_path / "b", tmp_path / "a"])
+    assert turned.sample_ids.tolist() == [0, 1, 2, 4]  # whichever run is named first
+    assert turned.labels.tolist() == [0, 1, 2, 1]
+    np.testing.assert_array_equal(turned.mean_scores(), both.mean_scores())
     assert both.epoch(0, run=1)["sample_id"].to_pylist() == [1, 2, 4]
 
 

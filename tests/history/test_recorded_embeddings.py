@@ -10,6 +10,7 @@ import pytest
 
 import labelaudit
 from labelaudit import LabelAuditError, Recorder, open_history
+from labelaudit.cli import main
 from labelaudit.history import waiting_vectors
 
 N, K, D = 40, 3, 7
@@ -35,6 +36,22 @@ def record(path: Any, epochs: Any = range(4), *, finished: bool = True, parts: A
 
 def names(path: Path, split: str = "train") -> list[str]:
     return sorted(place.name for place in (path / "embeddings" / split).iterdir())
+
+
+def test_of_several_runs_the_first_that_holds_any(tmp_path: Path) -> None:
+    with Recorder(tmp_path / "bare", n_samples=N) as recorder:
+        recorder.record(np.arange(N), np.eye(K)[LABELS], LABELS)
+        recorder.end_epoch()
+    record(tmp_path / "run")
+    both = open_history([tmp_path / "bare", tmp_path / "run"])
+    found = both.embeddings()
+    np.testing.assert_array_equal(found.vectors, open_history(tmp_path / "run").embeddings().vectors)
+    assert found.source == {"split": "train", "epoch": 3, "run": 1}
+    with pytest.raises(LabelAuditError, match="bare holds no train embeddings"):
+        both.embeddings(run=0)
+    with pytest.raises(LabelAuditError, match="bare holds no train embeddings"):
+        open_history([tmp_path / "bare", tmp_path / "bare"]).embeddings()
+    assert main(["audit", str(tmp_path / "bare"), str(tmp_path / "run"), "--embeddings"]) == 0
 
 
 def test_the_last_epoch_comes_back_in_dataset_order(tmp_path: Path) -> None:

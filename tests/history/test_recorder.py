@@ -687,3 +687,19 @@ def test_planted_mistakes_are_checked(tmp_path: Path, planted: Any, message: str
         rows_of(Recorder(tmp_path, n_samples=3, planted=planted))
     with pytest.raises(LabelAuditError, match=message):
         history_from_arrays(np.eye(3), [0, 1, 2], planted=planted)
+
+
+def test_a_writer_that_comes_late_leaves_the_history_finished(tmp_path: Path) -> None:
+    """Of two ranks that train for one epoch, the first is done before the second has written anything."""
+    ranks = [
+        Recorder(tmp_path, n_samples=N, writer=rank, segment=0, class_names=tuple("abcd"), start_epoch=0)
+        for rank in range(2)
+    ]
+    for rank, recorder in enumerate(ranks):
+        rows = np.arange(rank, N, 2)
+        recorder.record(rows, scores_of(0)[rows], LABELS[rows])
+        recorder.end_epoch()
+        recorder.close()
+    assert open_history(tmp_path).epoch(0).num_rows == N
+    with pytest.raises(LabelAuditError, match="already holds a finished history"):
+        Recorder(tmp_path, n_samples=N)
