@@ -201,3 +201,21 @@ def test_every_stop_of_the_tab_key_shows_the_focus(browser: Any, demo: Path) -> 
             seen.add(page.evaluate("document.activeElement.tagName"))
             assert outline != "none"
         assert {"A", "BUTTON", "SELECT", "INPUT"} <= seen
+
+
+def test_print_is_dark_on_white_and_holds_every_chart(browser: Any, demo: Path) -> None:
+    with opened(browser, demo / "report.html", scheme="dark") as page:
+        page.emulate_media(media="print", color_scheme="dark")
+        assert page.evaluate("getComputedStyle(document.body).color") == "rgb(26, 29, 35)"
+        assert page.evaluate("getComputedStyle(document.querySelector('aside')).overflowY") == "visible"
+        assert not page.locator("nav").is_visible()
+
+
+def test_without_scripts_there_are_no_controls_that_do_nothing(browser: Any, demo: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((demo / "report.html").as_uri())
+    assert "need JavaScript" in page.locator("body").inner_text()
+    assert not page.locator("#filters").is_visible()
+    assert not page.locator("#cut").is_visible()
+    context.close()
