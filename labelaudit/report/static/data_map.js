@@ -70,7 +70,9 @@ export function dataMap(map, points, brushed) {
     pen.font = "12px system-ui, sans-serif";
     pen.textAlign = "center";
     for (let i = 0; i <= 5; i += 1) pen.fillText(String(i / 10), across(i / 10), size.height - MARGIN.bottom + 15);
-    pen.fillText("variability: standard deviation of p(given)", (size.width + MARGIN.left) / 2, size.height - 5);
+    const title = (room, ...texts) => texts.find((text) => pen.measureText(text).width <= room) ?? texts.at(-1);
+    const below = title(across(map.max_x) - across(0), "variability: standard deviation of p(given)", "variability: deviation of p(given)", "variability");
+    pen.fillText(below, (across(0) + across(map.max_x)) / 2, size.height - 5);
     pen.textAlign = "right";
     for (const y of [0, 0.5, 1]) pen.fillText(String(y), MARGIN.left - 5, up(y) + 4);
     pen.strokeRect(across(0), up(1), across(map.max_x) - across(0), up(0) - up(1));
@@ -78,7 +80,7 @@ export function dataMap(map, points, brushed) {
     pen.translate(11, (up(0) + up(1)) / 2);
     pen.rotate(-Math.PI / 2);
     pen.textAlign = "center";
-    pen.fillText("confidence: mean p(given)", 0, 0);
+    pen.fillText(title(up(0) - up(1), "confidence: mean p(given)", "confidence"), 0, 0);
     pen.restore();
   }
 
