@@ -65,7 +65,7 @@ function path(values, width, height, pad) {
     const x = (pad + (values.length > 1 ? i * step : (width - 2 * pad) / 2)).toFixed(1);
     const y = (height - pad - value * (height - 2 * pad)).toFixed(1);
     const alone = values.length === 1 || ((i === 0 || values[i - 1] === null) && (values[i + 1] ?? null) === null);
-    line += alone ? `M${x} ${y}h.01` : `${pen ? "L" : "M"}${x} ${y}`;
+    line += alone ? `M${x - 6} ${y}h12` : `${pen ? "L" : "M"}${x} ${y}`;
     pen = true;
   });
   return line;

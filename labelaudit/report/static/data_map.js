@@ -138,7 +138,8 @@ export function dataMap(map, points, brushed) {
   }
 
   function typed() {
-    const [x0, x1, y0, y1] = inputs.map((input) => Number(input.value));
+    const whole = [0, map.max_x, 0, 1]; // an empty field is no limit
+    const [x0, x1, y0, y1] = inputs.map((input, i) => (input.value === "" ? whole[i] : Number(input.value)));
     select({ x0: Math.min(x0, x1), x1: Math.max(x0, x1), y0: Math.min(y0, y1), y1: Math.max(y0, y1) });
   }
 
@@ -150,8 +151,10 @@ export function dataMap(map, points, brushed) {
   }
 
   let start = null;
+  let before = null; // the selection before this one is drawn
   canvas.addEventListener("pointerdown", (event) => {
-    start = place(event);
+    if (event.button) return;
+    [start, before] = [place(event), box];
     canvas.setPointerCapture(event.pointerId);
   });
   canvas.addEventListener("pointermove", (event) => {
@@ -166,7 +169,11 @@ export function dataMap(map, points, brushed) {
     const tiny = !box || across(box.x1) - across(box.x0) < 4 || up(box.y0) - up(box.y1) < 4;
     select(tiny ? null : box);
   });
-  canvas.addEventListener("pointercancel", () => { start = null; select(null); });
+  canvas.addEventListener("pointercancel", () => { // a finger scrolls the page
+    if (start) box = before;
+    start = null;
+    paint();
+  });
   colour.addEventListener("change", paintBackground);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paintBackground);
   let seen = 0;
