@@ -227,7 +227,11 @@ def test_narrow_screen(place: Place, scheme: str) -> None:
         page.wait_for_selector("dialog[open]")
         assert page.locator("dialog li").count() == len(NAMES)
         picture(page, f"choose-375-{scheme}")
+        page.keyboard.press("Enter")
+        assert page.locator("dialog li").count() == len(NAMES), "nothing typed is no choice"
+        page.keyboard.type("zz")
         page.keyboard.press("Escape")
+        page.wait_for_selector("dialog", state="detached")  # one Escape, whatever is typed
         page.keyboard.press("l")
         page.wait_for_selector(".rv-panel")
         assert page.evaluate("document.documentElement.scrollWidth") <= 375
