@@ -146,7 +146,7 @@ function head() {
 function single() {
   const { sample } = view;
   if (!reviewer.trim()) return element("p", { class: "rv-note" }, "Type your name above; each reviewer's decisions are kept apart.");
-  if (!sample) return element("p", { class: "rv-note" }, "Every sample is decided.");
+  if (!sample) return element("div", { class: "rv-single" }, element("p", { class: "rv-note" }, "Every sample is decided."), element("div", { class: "rv-actions" }, undoButton()));
   const beyond = sample.flagged ? null : element("p", { class: "rv-note" }, "All flagged samples are decided. This one is beyond the cut.");
   return element(
     "div", { class: "rv-single" }, beyond, sampleCard(withToken(sample), { large: true }),
