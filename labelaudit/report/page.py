@@ -143,11 +143,7 @@ def _notes(audit: Audit, positions: Any, thumbnails: Thumbnails, curves: Curves 
         )
     if curves is None:
         notes.append("The history was not at hand, so there are no curves over the epochs; pass history=.")
-    if thumbnails.left_out:
-        notes.append(f"{thumbnails.left_out:,} images were left out to bound the file's size.")
-    if thumbnails.unreadable:
-        notes.append(f"{thumbnails.unreadable:,} images could not be read (first: {thumbnails.first_problem}).")
-    return notes
+    return notes + thumbnails.notes()
 
 
 def _rendered(audit: Audit, data: dict[str, Any], title: str, notes: list[str]) -> str:

@@ -35,12 +35,29 @@ class Thumbnails:
         unreadable: how many images could not be read.
         first_problem: the first of them, and what was wrong with it.
         left_out: how many images were left out to bound the size.
+        absent: how many samples have none, although images were given.
     """
 
     uris: list[str | None]
     unreadable: int = 0
     first_problem: str = ""
     left_out: int = 0
+    absent: int = 0
+
+    def notes(self, what: str = "image") -> list[str]:
+        """Return what a report says of the images that it does not show."""
+
+        def many(count: int) -> str:
+            return f"{count:,} {what}{'s' * (count != 1)}"
+
+        found = []
+        if self.left_out:
+            found.append(f"{many(self.left_out)} left out to bound the file's size.")
+        if self.unreadable:
+            found.append(f"{many(self.unreadable)} could not be read (first: {self.first_problem}).")
+        if self.absent:
+            found.append(f"No {what} was found for {self.absent:,} of the samples shown.")
+        return found
 
 
 def make_thumbnails(
@@ -69,6 +86,7 @@ def make_thumbnails(
                 break
             some = positions[start : start + BATCH]
             for position, found in zip(some, pool.map(one, some), strict=True):
+                made.absent += found is None
                 if isinstance(found, Exception):
                     made.unreadable += 1
                     made.first_problem = made.first_problem or f"sample {media.ids[position]}: {found}"

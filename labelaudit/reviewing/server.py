@@ -119,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/api/view":
             return self._json(session.view(query.get("reviewer", "")))
         if path == "/api/lookalikes":
-            asked = (query.get(name, "") for name in ("reviewer", "given", "suggested"))
+            asked = (query.get(name, "") for name in ("reviewer", "given", "suggested", "kind"))
             return self._json(session.lookalikes(*asked))
         if path == "/api/disagreements":
             return self._json(session.disagreements())

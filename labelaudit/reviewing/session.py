@@ -152,15 +152,14 @@ class ReviewSession:
         with self._lock:
             return len(self.log.undo(_trimmed(reviewer)))
 
-    def lookalikes(self, reviewer: str, given: str, suggested: str) -> list[dict[str, Any]]:
-        """Return the worst undecided flagged samples of one class pair, at most `BATCH`."""
+    def lookalikes(self, reviewer: str, given: str, suggested: str, kind: str = "") -> list[dict[str, Any]]:
+        """Return the worst undecided flagged samples of one class pair and kind, at most `BATCH`."""
         with self._lock:
             mine = self._mine(reviewer)
             ranks = [
                 rank
                 for rank in np.flatnonzero(self._flagged).tolist()
-                if self._ids[rank] not in mine
-                and (str(self._given[rank]), str(self._suggested[rank])) == (given, suggested)
+                if self._ids[rank] not in mine and self._pair(rank) == (given, suggested, kind)
             ]
             return [self._record(rank) for rank in ranks[:BATCH]]
 
@@ -225,15 +224,22 @@ class ReviewSession:
         return estimate(wrong, self._n_flagged, self._audit.summary["estimated_errors"])
 
     def _pairs(self, undecided: Array) -> list[dict[str, Any]]:
-        counts: Counter[tuple[str, str]] = Counter()
+        counts: Counter[tuple[str, str, str]] = Counter()
         for rank in np.flatnonzero(self._flagged & undecided).tolist():
             if not is_missing(self._suggested[rank]):
-                counts[str(self._given[rank]), str(self._suggested[rank])] += 1
+                counts[self._pair(rank)] += 1
         return [
-            {"given": given, "suggested": suggested, "n": n}
-            for (given, suggested), n in counts.most_common(12)
+            {"given": given, "suggested": suggested, "kind": kind, "n": n}
+            for (given, suggested, kind), n in counts.most_common(12)
             if n > 1
         ]
+
+    def _pair(self, rank: int) -> tuple[str, str, str]:
+        return str(self._given[rank]), str(self._suggested[rank]), self._kind(rank)
+
+    def _kind(self, rank: int) -> str:
+        """Return what else look-alikes have in common: only those are decided together."""
+        return ""
 
 
 def _name(reviewer: str) -> str:

@@ -62,6 +62,17 @@ def test_a_key_means_what_the_kind_of_finding_needs(recorded: Recorded, log: Dec
         session.decide("Ann", [rank], "choose", 99)
 
 
+def test_one_key_decides_all_look_alikes(recorded: Recorded, log: DecisionLog) -> None:
+    session = BoxReview(recorded.audit, log, recorded.pictures)
+    pairs = session.view("Ann")["pairs"]
+    assert len(pairs) > 1
+    for pair in pairs:
+        alike = session.lookalikes("Ann", pair["given"], pair["suggested"], pair["kind"])
+        assert {one["region"] for one in alike} == {pair["kind"]}
+        session.decide("Ann", [one["rank"] for one in alike], "accept")
+    assert session.view("Ann")["n_decided"] == sum(pair["n"] for pair in pairs)
+
+
 def test_a_card_has_the_piece_its_boxes_and_its_buttons(recorded: Recorded, log: DecisionLog) -> None:
     session = BoxReview(recorded.audit, log, recorded.pictures, recorded.audit.history)
     card = session.view("Ann")["sample"]

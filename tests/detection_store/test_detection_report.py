@@ -168,6 +168,10 @@ def test_in_a_browser(recorded: Recorded, tmp_path: Path) -> None:
                 assert complaints(page) == []
                 if size == "desk":
                     use(page, recorded)
+        recorded.audit.to_html(tmp_path / "bare.html")
+        with opened(browser, tmp_path / "bare.html") as page:
+            drawn = page.locator(".bx-scene").first.bounding_box()
+            assert min(drawn["width"], drawn["height"]) > 40, "the boxes are there without pictures, too"
         browser.close()
 
 

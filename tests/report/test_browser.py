@@ -10,6 +10,7 @@ import pytest
 import labelaudit
 from labelaudit.cli import main
 from tests.report.open_page import complaints, opened, wait_until
+from tests.report.sample_audits import GIVEN, logits
 
 pytestmark = pytest.mark.external
 
@@ -201,3 +202,47 @@ def test_every_stop_of_the_tab_key_shows_the_focus(browser: Any, demo: Path) -> 
             seen.add(page.evaluate("document.activeElement.tagName"))
             assert outline != "none"
         assert {"A", "BUTTON", "SELECT", "INPUT"} <= seen
+
+
+def test_print_is_dark_on_white_and_holds_every_chart(browser: Any, demo: Path) -> None:
+    with opened(browser, demo / "report.html", scheme="dark") as page:
+        page.emulate_media(media="print", color_scheme="dark")
+        assert page.evaluate("getComputedStyle(document.body).color") == "rgb(26, 29, 35)"
+        assert page.evaluate("getComputedStyle(document.querySelector('aside')).overflowY") == "visible"
+        assert not page.locator("nav").is_visible()
+
+
+def test_without_scripts_there_are_no_controls_that_do_nothing(browser: Any, demo: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((demo / "report.html").as_uri())
+    assert "need JavaScript" in page.locator("body").inner_text()
+    assert not page.locator("#filters").is_visible()
+    assert not page.locator("#cut").is_visible()
+    context.close()
+
+
+def test_one_epoch_has_marks_that_can_be_seen(browser: Any, tmp_path: Path) -> None:
+    one = labelaudit.history_from_arrays(logits()[-1:], GIVEN)
+    labelaudit.audit(one).to_html(tmp_path / "report.html")
+    with opened(browser, tmp_path / "report.html") as page:
+        assert ", 1 epoch\n" in page.locator("body").inner_text()
+        lines = page.locator(".la-card:has(.la-suggested) .la-line, #learning path[class^=line]")
+        assert min(lines.evaluate_all("all => all.map((line) => line.getBBox().width)")) > 10
+
+
+def test_a_finger_that_scrolls_over_the_map_leaves_the_selection(browser: Any, demo: Path) -> None:
+    with opened(browser, demo / "report.html", size="phone") as page:
+        page.get_by_text("Select by numbers").click()
+        page.locator("#map input[name=y1]").fill("0.25")
+        page.keyboard.press("Tab")
+        before = page.locator("#map p.hint").inner_text()
+        canvas = page.locator("#map canvas")
+        for kind, y in (("down", 300), ("move", 400), ("cancel", 400)):
+            place = {"pointerId": 1, "clientX": 200, "clientY": y}
+            canvas.evaluate("(canvas) => { canvas.setPointerCapture = () => {}; }")
+            canvas.dispatch_event(f"pointer{kind}", place)
+        assert page.locator("#map p.hint").inner_text() == before
+        page.locator("#map input[name=y1]").fill("")
+        page.keyboard.press("Tab")
+        assert page.locator("#map input[name=y1]").input_value() == "1.00"

@@ -93,6 +93,13 @@ def test_only_the_worst_get_cards_and_the_report_says_so(audit: labelaudit.Audit
     assert "10 most suspicious of 400" in report.html
 
 
+def test_the_report_says_how_many_have_no_image(audit: labelaudit.Audit) -> None:
+    some = {one: np.ones((8, 8)) for one in audit.samples.index[3:]}
+    report = make_report(audit, images=some)
+    assert report.notes[-1] == "No image was found for 3 of the samples shown."
+    assert not any("No image" in note for note in make_report(audit).notes)
+
+
 def test_images_are_bounded_and_the_report_says_so(audit: labelaudit.Audit) -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (N, 64, 64, 3), dtype=np.uint8)

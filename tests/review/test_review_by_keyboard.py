@@ -211,6 +211,24 @@ def test_lookalikes_and_disagreements(place: Place) -> None:
         assert problems == []
 
 
+def test_the_last_decision_of_all_can_be_undone_by_mouse(place: Place) -> None:
+    everything = """ranks => fetch("/api/decide", {
+        method: "POST", body: JSON.stringify({reviewer: "Ann", ranks, action: "keep"}),
+        headers: {
+            "Content-Type": "application/json", "X-Review-Token": new URLSearchParams(location.search).get("token"),
+        },
+    }).then(answer => answer.status)"""
+    with browser() as (page, problems), server(place) as (_, url):
+        page.goto(url)
+        shown(page)
+        assert page.evaluate(everything, list(range(len(IDS)))) == 200
+        page.reload()
+        page.wait_for_selector("text=Every sample is decided")
+        page.click("[data-action=undo]")
+        assert shown(page)
+        assert problems == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_narrow_screen(place: Place, scheme: str) -> None:
     with browser(375, scheme) as (page, problems), server(place) as (_, url):
@@ -227,7 +245,11 @@ def test_narrow_screen(place: Place, scheme: str) -> None:
         page.wait_for_selector("dialog[open]")
         assert page.locator("dialog li").count() == len(NAMES)
         picture(page, f"choose-375-{scheme}")
+        page.keyboard.press("Enter")
+        assert page.locator("dialog li").count() == len(NAMES), "nothing typed is no choice"
+        page.keyboard.type("zz")
         page.keyboard.press("Escape")
+        page.wait_for_selector("dialog", state="detached")  # one Escape, whatever is typed
         page.keyboard.press("l")
         page.wait_for_selector(".rv-panel")
         assert page.evaluate("document.documentElement.scrollWidth") <= 375

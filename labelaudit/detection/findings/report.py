@@ -94,11 +94,7 @@ def _notes(issues: Issues, positions: Any, thumbnails: Thumbnails, curves: Curve
         notes.append("The history was not at hand, so there are no curves over the epochs; pass history=.")
     if not scenes.has_images:
         notes.append("No pictures were given, so only the boxes are drawn; pass images=.")
-    if thumbnails.left_out:
-        notes.append(f"{thumbnails.left_out:,} pictures were left out to bound the file's size.")
-    if thumbnails.unreadable:
-        notes.append(f"{thumbnails.unreadable:,} pictures could not be read (first: {thumbnails.first_problem}).")
-    return notes
+    return notes + thumbnails.notes("picture")
 
 
 def _rendered(found: Any, issues: Issues, cards: list[dict[str, Any]], title: str, notes: list[str]) -> str:

@@ -62,7 +62,7 @@ class BoxReview(ReviewSession):
     def decide(self, reviewer: str, ranks: Sequence[int], action: str, label: int | None = None) -> None:
         """Write a decision on one finding, or the same on several of one kind; as `ReviewSession.decide`."""
         samples = self._chosen(ranks)
-        kinds = {str(self._issues.kind[self._order[rank]]) for rank in ranks}
+        kinds = {self._kind(rank) for rank in ranks}
         if len(kinds) > 1:
             raise LabelAuditError(f"these findings are of several kinds: {', '.join(sorted(kinds))}; decide them apart")
         kind = next(iter(kinds))
@@ -79,6 +79,9 @@ class BoxReview(ReviewSession):
         else:
             super().decide(reviewer, ranks, action, label)
 
+    def _kind(self, rank: int) -> str:
+        return str(self._issues.kind[self._order[rank]])
+
     def _one_suggestion(self, ranks: Sequence[int]) -> Any:
         suggested = {self._suggested[rank] for rank in ranks}
         if len(suggested) != 1 or is_missing(next(iter(suggested))):
@@ -90,7 +93,7 @@ class BoxReview(ReviewSession):
         curves = curves_of_findings(self._found, self._issues, positions, self._boxes_history)
         cards = box_records(self._issues, positions, self._scenes, curves=curves)
         for card, position in zip(cards, positions.tolist(), strict=True):
-            kind = str(self._issues.kind[position])
+            kind = self._issues.kind[position]
             card["actions"] = ALWAYS | TEXTS.get(kind, {})
             card["acceptable"] = kind == "spurious" or card["suggested"] is not None
         return cards

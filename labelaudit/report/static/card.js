@@ -65,7 +65,7 @@ function path(values, width, height, pad) {
     const x = (pad + (values.length > 1 ? i * step : (width - 2 * pad) / 2)).toFixed(1);
     const y = (height - pad - value * (height - 2 * pad)).toFixed(1);
     const alone = values.length === 1 || ((i === 0 || values[i - 1] === null) && (values[i + 1] ?? null) === null);
-    line += alone ? `M${x} ${y}h.01` : `${pen ? "L" : "M"}${x} ${y}`;
+    line += alone ? `M${x - 6} ${y}h12` : `${pen ? "L" : "M"}${x} ${y}`;
     pen = true;
   });
   return line;
@@ -102,16 +102,15 @@ function scene({ scene: { width, height, given, suggested, others }, image }) {
   const said = [given ? "given box solid" : null, suggested ? "suggested box dashed" : null].filter(Boolean).join(", ");
   const boxes = drawn(
     "svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": said },
-    ...others.flatMap((box) => outlined(box, image ? ["bx-other"] : ["bx-other bx-plain"])),
-    ...outlined(given, image ? ["bx-under", "bx-given"] : ["bx-given"]),
-    ...outlined(suggested, image ? ["bx-under", "bx-suggested"] : ["bx-suggested"]),
+    ...others.flatMap((box) => outlined(box, ["bx-other"])),
+    ...outlined(given, ["bx-under", "bx-given"]),
+    ...outlined(suggested, ["bx-under", "bx-suggested"]),
   );
-  const picture = image
-    ? element("img", { src: image, alt: "", loading: "lazy", decoding: "async" })
-    : drawn("svg", { class: "bx-ground", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+  const ground = () => drawn("svg", { class: "bx-ground", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+  const picture = image ? element("img", { src: image, alt: "", loading: "lazy", decoding: "async" }) : ground();
   if (image) {
     picture.addEventListener("load", () => picture.classList.toggle("la-pixels", picture.naturalWidth < 64));
-    picture.addEventListener("error", () => picture.replaceWith(element("span", { class: "la-empty" }, "image not readable")));
+    picture.addEventListener("error", () => picture.replaceWith(ground())); // the boxes keep their places
   }
   return element("div", { class: height > 1.2 * width ? "bx-scene bx-tall" : "bx-scene" }, picture, boxes);
 }

@@ -61,7 +61,7 @@ export function learningCurves(host, { epochs, flagged, clean }) {
   for (const [kind, values] of [["clean", clean], ["flagged", flagged]]) {
     let line = "";
     values.forEach((value, i) => {
-      if (value !== null) line += `${line && values[i - 1] !== null ? "L" : "M"}${x(at(i)).toFixed(1)} ${y(value).toFixed(1)}${last ? "" : "h.01"}`;
+      if (value !== null) line += `${line && values[i - 1] !== null ? "L" : "M"}${x(at(i)).toFixed(1)} ${y(value).toFixed(1)}${last ? "" : "m-12 0h24"}`;
     });
     picture.append(drawn("path", { class: `line-${kind}`, d: line }));
   }

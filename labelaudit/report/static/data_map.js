@@ -70,7 +70,9 @@ export function dataMap(map, points, brushed) {
     pen.font = "12px system-ui, sans-serif";
     pen.textAlign = "center";
     for (let i = 0; i <= 5; i += 1) pen.fillText(String(i / 10), across(i / 10), size.height - MARGIN.bottom + 15);
-    pen.fillText("variability: standard deviation of p(given)", (size.width + MARGIN.left) / 2, size.height - 5);
+    const title = (room, ...texts) => texts.find((text) => pen.measureText(text).width <= room) ?? texts.at(-1);
+    const below = title(across(map.max_x) - across(0), "variability: standard deviation of p(given)", "variability: deviation of p(given)", "variability");
+    pen.fillText(below, (across(0) + across(map.max_x)) / 2, size.height - 5);
     pen.textAlign = "right";
     for (const y of [0, 0.5, 1]) pen.fillText(String(y), MARGIN.left - 5, up(y) + 4);
     pen.strokeRect(across(0), up(1), across(map.max_x) - across(0), up(0) - up(1));
@@ -78,7 +80,7 @@ export function dataMap(map, points, brushed) {
     pen.translate(11, (up(0) + up(1)) / 2);
     pen.rotate(-Math.PI / 2);
     pen.textAlign = "center";
-    pen.fillText("confidence: mean p(given)", 0, 0);
+    pen.fillText(title(up(0) - up(1), "confidence: mean p(given)", "confidence"), 0, 0);
     pen.restore();
   }
 
@@ -136,7 +138,8 @@ export function dataMap(map, points, brushed) {
   }
 
   function typed() {
-    const [x0, x1, y0, y1] = inputs.map((input) => Number(input.value));
+    const whole = [0, map.max_x, 0, 1]; // an empty field is no limit
+    const [x0, x1, y0, y1] = inputs.map((input, i) => (input.value === "" ? whole[i] : Number(input.value)));
     select({ x0: Math.min(x0, x1), x1: Math.max(x0, x1), y0: Math.min(y0, y1), y1: Math.max(y0, y1) });
   }
 
@@ -148,8 +151,10 @@ export function dataMap(map, points, brushed) {
   }
 
   let start = null;
+  let before = null; // the selection before this one is drawn
   canvas.addEventListener("pointerdown", (event) => {
-    start = place(event);
+    if (event.button) return;
+    [start, before] = [place(event), box];
     canvas.setPointerCapture(event.pointerId);
   });
   canvas.addEventListener("pointermove", (event) => {
@@ -164,7 +169,11 @@ export function dataMap(map, points, brushed) {
     const tiny = !box || across(box.x1) - across(box.x0) < 4 || up(box.y0) - up(box.y1) < 4;
     select(tiny ? null : box);
   });
-  canvas.addEventListener("pointercancel", () => { start = null; select(null); });
+  canvas.addEventListener("pointercancel", () => { // a finger scrolls the page
+    if (start) box = before;
+    start = null;
+    paint();
+  });
   colour.addEventListener("change", paintBackground);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paintBackground);
   let seen = 0;

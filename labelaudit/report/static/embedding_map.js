@@ -136,6 +136,7 @@ export function embeddingMap(data, selected) {
 
   let drawing = false;
   canvas.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
     drawing = true;
     line = [at(event)];
     canvas.setPointerCapture(event.pointerId);

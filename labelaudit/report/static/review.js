@@ -69,7 +69,7 @@ const undo = () => once(async () => {
 
 async function refreshPanel() {
   if (panel?.kind === "lookalikes") {
-    panel.samples = await ask(`/api/lookalikes?${query({ reviewer, given: panel.given, suggested: panel.suggested })}`);
+    panel.samples = await ask(`/api/lookalikes?${query({ reviewer, given: panel.given, suggested: panel.suggested, kind: panel.kindOf })}`);
     if (!panel.samples.length) panel = null;
   } else if (panel?.kind === "disagreements") {
     panel.found = await ask("/api/disagreements");
@@ -146,7 +146,7 @@ function head() {
 function single() {
   const { sample } = view;
   if (!reviewer.trim()) return element("p", { class: "rv-note" }, "Type your name above; each reviewer's decisions are kept apart.");
-  if (!sample) return element("p", { class: "rv-note" }, "Every sample is decided.");
+  if (!sample) return element("div", { class: "rv-single" }, element("p", { class: "rv-note" }, "Every sample is decided."), element("div", { class: "rv-actions" }, undoButton()));
   const beyond = sample.flagged ? null : element("p", { class: "rv-note" }, "All flagged samples are decided. This one is beyond the cut.");
   return element(
     "div", { class: "rv-single" }, beyond, sampleCard(withToken(sample), { large: true }),
@@ -156,6 +156,12 @@ function single() {
 
 function undoButton() {
   return element("button", { type: "button", class: "rv-action", "data-action": "undo", "aria-keyshortcuts": "z", disabled: !view.can_undo, onclick: undo }, element("kbd", { "aria-hidden": "true" }, "z"), " Undo");
+}
+
+const kindText = (kind) => (kind ? `, ${kind}` : "");
+
+function openPair({ given, suggested, kind }) {
+  open({ kind: "lookalikes", given, suggested, kindOf: kind });
 }
 
 function lookalikes() {
@@ -169,9 +175,9 @@ function lookalikes() {
   };
   return element(
     "section", { class: "rv-panel", "aria-label": "Look-alikes" },
-    element("h2", {}, "Given ", name(panel.given), ", suggested ", name(panel.suggested)),
+    element("h2", {}, "Given ", name(panel.given), ", suggested ", name(panel.suggested), kindText(panel.kindOf)),
     element("p", {}, "One key decides all that are ticked; the others stay open."),
-    element("div", { class: "rv-actions", role: "group", "aria-label": "Decision on all that are ticked" }, ...actionButtons(() => true, all), undoButton(), element("button", { type: "button", class: "rv-action", onclick: close }, element("kbd", { "aria-hidden": "true" }, "Esc"), " Back")),
+    element("div", { class: "rv-actions", role: "group", "aria-label": "Decision on all that are ticked" }, ...actionButtons(() => true, all, panel.samples[0].actions), undoButton(), element("button", { type: "button", class: "rv-action", onclick: close }, element("kbd", { "aria-hidden": "true" }, "Esc"), " Back")),
     element("ul", { class: "rv-grid" }, ...boxes.map(({ sample, box }) => element("li", {}, element("label", { class: "rv-tick" }, box, " with the others"), sampleCard(withToken(sample))))),
   );
 }
@@ -195,7 +201,7 @@ function disagreements() {
 }
 
 function aside() {
-  const pairs = view.pairs.map(({ given, suggested, n }, i) => element("li", {}, element("button", { type: "button", "data-pair": i, onclick: () => open({ kind: "lookalikes", given, suggested }) }, name(given), " \u2192 ", name(suggested), ` (${n})`)));
+  const pairs = view.pairs.map((pair, i) => element("li", {}, element("button", { type: "button", "data-pair": i, onclick: () => openPair(pair) }, name(pair.given), " \u2192 ", name(pair.suggested), `${kindText(pair.kind)} (${pair.n})`)));
   const people = Object.entries(view.reviewers).map(([who, n]) => element("li", {}, name(who), `: ${n}`));
   const exports = ["csv", "parquet", "json"].map((kind) => element("a", { href: `/api/export?${query({ kind, token })}`, download: `decisions.${kind}` }, kind.toUpperCase()));
   return element(
@@ -228,7 +234,7 @@ document.addEventListener("keydown", (event) => {
   const action = ACTIONS.find(([one]) => one === key)?.[1];
   if (key === "z") undo();
   else if (key === "Escape" && panel) close();
-  else if (key === "l" && view.pairs.length) open({ kind: "lookalikes", ...view.pairs[0] });
+  else if (key === "l" && view.pairs.length) openPair(view.pairs[0]);
   else if (key === "d" && view.n_disputed) open({ kind: "disagreements" });
   else if (action && panel) root.querySelector(`.rv-panel [data-action="${action}"]`).click(); // disagreements: the first
   else if (action && !panel && view.sample && reviewer.trim()) act(view.sample, action);

@@ -19,7 +19,7 @@ export function actionButtons(allowed, act, texts = {}) {
   ));
 }
 
-// A dialog that lists the classes; typing narrows them, Enter takes the first, a click any.
+// A dialog that lists the classes; typing narrows them, then Enter takes the first; a click takes any, Escape none.
 export function classDialog(labels, given, choose) {
   const found = element("ul", { class: "rv-classes" });
   const input = element("input", { type: "search", class: "rv-filter", "aria-label": "Class, type to narrow", autocomplete: "off" });
@@ -44,13 +44,18 @@ export function classDialog(labels, given, choose) {
     if (!numbers.length) found.append(element("li", {}, "No class of that name"));
   };
   input.addEventListener("input", show);
+  input.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    event.preventDefault(); // a browser would empty the field, and leave the dialog open
+    dialog.close();
+  });
   dialog.append(element(
     "form",
     {
       onsubmit: (event) => {
         event.preventDefault();
         const first = matches()[0];
-        if (first !== undefined) pick(first);
+        if (first !== undefined && input.value.trim()) pick(first); // nothing typed is no choice
       },
     },
     element("h2", {}, "Choose the right class"), input, found,
