@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,15 @@ def cards_of(html: str) -> list[dict[str, Any]]:
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.S)
     assert found is not None
     return list(json.loads(found[1])["cards"])
+
+
+def test_a_box_that_moves_keeps_its_class(recorded: Recorded) -> None:
+    objects = recorded.audit.objects.copy()
+    moves = (objects["issue"] == "location").fillna(False).to_numpy(bool)
+    assert moves.any()
+    objects["suggested_label"] = objects["suggested_label"].astype(object).where(~moves, "another")
+    shown = issues_of(replace(recorded.audit, objects=objects)).audit.samples.iloc[: len(objects)][moves]
+    assert shown["suggested_label"].tolist() == shown["given_label"].tolist()
 
 
 def test_issues_are_all_boxes_and_all_missing_objects(recorded: Recorded) -> None:

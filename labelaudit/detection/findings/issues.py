@@ -91,7 +91,7 @@ def issues_of(found: Audit) -> Issues:
     suggested = np.concatenate([suggested_boxes(objects), boxes(missing)])
     location = kind[:n] == "location"
     label = objects["suggested_label"].to_numpy(object)
-    label = np.where(location & pd.isna(label), objects["given_label"].to_numpy(object), label)
+    label = np.where(location, objects["given_label"].to_numpy(object), label)  # the box moves, its class stays
     label = np.where(kind[:n] == "spurious", None, label)  # the suggestion is to take the box away
     doubt = 1 - objects["label_quality"].to_numpy(float)
     confidence = np.where(location | (kind[:n] == "spurious"), doubt, objects["suggestion_confidence"].to_numpy(float))
