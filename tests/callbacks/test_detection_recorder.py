@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +17,7 @@ from lightning.pytorch import Callback, seed_everything
 from spy import trainer
 from tiny_detector import N, Scenes, StepDetector, TinyDetector, ValDetector, assert_drawn, scenes
 from torch.utils.data import Subset
+from two_processes import run_script
 
 from labelaudit import LabelAuditError, open_history
 from labelaudit.callbacks import DetectionRecorder, coco_results, ultralytics_results
@@ -362,8 +360,7 @@ def test_from_a_yaml(tmp_path: Path) -> None:
 
 
 DDP = """
-import sys, warnings, json
-sys.path.insert(0, {tests!r})
+import json, warnings
 warnings.simplefilter("ignore")
 from spy import trainer
 from tiny_detector import {cls}, scenes
@@ -383,9 +380,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("cls", ["TinyDetector", "StepDetector"])
 def test_two_processes(tmp_path: Path, cls: str) -> None:
     path, script = str(tmp_path / "run"), tmp_path / "train.py"
-    script.write_text(DDP.format(tests=str(Path(__file__).parent), path=path, cls=cls))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, str(script)], env=environment, check=True, capture_output=True, timeout=120)
+    run_script(script, DDP.format(path=path, cls=cls))
     of_rank = [json.loads(Path(f"{path}.{rank}.json").read_text()) for rank in range(2)]
     history = open_history(path)
     for epoch in range(2):

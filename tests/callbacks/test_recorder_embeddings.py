@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from lightning.pytorch import seed_everything
 from spy import Spy, loader, trainer
 from test_recorder_inert import Operators
 from torch import nn
+from two_processes import run_script
 
 from labelaudit import LabelAuditError
 from labelaudit.callbacks import PredictionRecorder
@@ -305,8 +303,7 @@ def test_shapes_are_averaged() -> None:
 
 
 DDP = """
-import json, sys, warnings
-sys.path.insert(0, {tests!r})
+import json, warnings
 warnings.simplefilter("ignore")
 import torch
 from lightning.pytorch import seed_everything
@@ -329,12 +326,10 @@ if __name__ == "__main__":
 @pytest.mark.slow
 def test_two_processes(tmp_path: Path) -> None:
     path = str(tmp_path / "run")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
     weights = []
     for recorded in (False, True):
         script = tmp_path / "train.py"
-        script.write_text(DDP.format(tests=str(Path(__file__).parent), path=path, recorded=recorded))
-        subprocess.run([sys.executable, str(script)], env=environment, check=True, capture_output=True, timeout=120)
+        run_script(script, DDP.format(path=path, recorded=recorded))
         found = [json.loads(Path(f"{path}.{rank}.{recorded}.json").read_text()) for rank in (0, 1)]
         weights.append([rank[1] for rank in found])
     assert weights[0] == weights[1], "the same weights, bit for bit"

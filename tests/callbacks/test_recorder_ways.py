@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter, namedtuple
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ import torch
 from spy import K, N, Spy, assert_recorded, features_and_labels, loader, trainer
 from torch import nn
 from torch.utils.data import ConcatDataset, Subset, TensorDataset, WeightedRandomSampler
+from two_processes import run_script
 
 from labelaudit import open_history
 from labelaudit.callbacks import PredictionRecorder
@@ -163,8 +161,7 @@ def test_compiled(tmp_path: Any, what: str) -> None:
 
 
 DDP = """
-import sys, warnings, json
-sys.path.insert(0, {tests!r})
+import json, warnings
 warnings.simplefilter("ignore")
 from spy import Spy, loader, trainer
 from labelaudit.callbacks import PredictionRecorder
@@ -188,9 +185,7 @@ if __name__ == "__main__":
 def test_two_processes(tmp_path: Any, workers: int) -> None:
     path = str(tmp_path / "run")
     script = tmp_path / "train.py"
-    script.write_text(DDP.format(tests=str(Path(__file__).parent), path=path, workers=workers))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, str(script)], env=environment, check=True, capture_output=True, timeout=120)
+    run_script(script, DDP.format(path=path, workers=workers))
     said: dict[int, Any] = {}
     seen: Counter[tuple[int, int]] = Counter()
     for rank in range(2):
@@ -207,8 +202,7 @@ def test_two_processes(tmp_path: Any, workers: int) -> None:
 
 
 ONE_FAILS = """
-import sys, warnings
-sys.path.insert(0, {tests!r})
+import warnings
 warnings.simplefilter("ignore")
 from spy import Spy, loader, trainer
 from labelaudit.callbacks import PredictionRecorder
@@ -238,9 +232,7 @@ def test_one_of_two_processes_cannot_write(tmp_path: Any, embeddings: str | None
     """Training goes on, and nobody waits for the one without a history."""
     path = str(tmp_path / "run")
     script = tmp_path / "train.py"
-    script.write_text(ONE_FAILS.format(tests=str(Path(__file__).parent), path=path, embeddings=embeddings))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, str(script)], env=environment, check=True, capture_output=True, timeout=120)
+    run_script(script, ONE_FAILS.format(path=path, embeddings=embeddings))
     assert open_history(path).epoch(0).num_rows == (N + 1) // 2
 
 
