@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KINDS = ("class", "location", "spurious")
+LEAST = 0.5  # probability of a mistake that is corrected, unless another is named
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def correct_boxes(
     boxes: bool = True,
     remove_spurious: bool = False,
     copy_missing: bool = False,
-    min_confidence: float = 0.5,
+    min_confidence: float | None = None,
     decisions: Any = None,
     images: Any = None,
     image_sizes: Any = None,
@@ -81,18 +82,20 @@ def correct_boxes(
         boxes: give flagged boxes their suggested place.
         remove_spurious: leave out boxes flagged as spurious.
         copy_missing: add the objects that are flagged as missing.
-        min_confidence: smallest probability, 0 to 1, of the mistake that a correction is made for.
+        min_confidence: smallest probability, 0 to 1, of the mistake that a correction is made for; default: 0.5.
         decisions: a review's decisions on this audit (a file, or the table of `load_decisions`): they are applied, all
-            of them, instead of the suggestions.
+            of them, instead of the suggestions; what chooses among suggestions is then refused.
         images: as for `audit_detections`.
         image_sizes: as for `audit_detections`.
 
     Raises:
-        LabelAuditError: the boxes are not those audited, the audit's detector knew nothing, or something is in the way.
+        LabelAuditError: the boxes are not those audited, the audit's detector knew nothing, something is in the way, or
+            an option would be ignored.
     """
+    _refuse_void(out=out, in_place=in_place, undo_log=undo_log, format=format)
     if audit.objects is None or audit.missing is None:
         raise LabelAuditError("this audit has no boxes; expected one of labelaudit.audit_detections")
-    if not 0 <= min_confidence <= 1:
+    if min_confidence is not None and not 0 <= min_confidence <= 1:
         raise LabelAuditError(f"min_confidence={min_confidence} is out of range; expected 0 to 1")
     if decisions is None and audit.info.get("trust", 1.0) == 0:
         raise LabelAuditError(
@@ -102,6 +105,11 @@ def correct_boxes(
     if decisions is not None:
         from labelaudit.detection.findings.review import reviewed
 
+        choices = {"min_confidence": min_confidence, "remove_spurious": remove_spurious or None}
+        choices |= {"copy_missing": copy_missing or None, "classes": classes and None, "boxes": boxes and None}
+        for name, value in choices.items():
+            if value is not None:
+                raise LabelAuditError(f"decisions= are all applied, so {name}={value} says nothing; leave it out")
         audit = reviewed(audit, decisions)
         classes = boxes = remove_spurious = copy_missing = True
     image_sizes = given_sizes(image_sizes)
@@ -110,16 +118,15 @@ def correct_boxes(
         table.category_names = dict(audit.info["category_names"])
     names = _names(table, audit)
     _same(table, audit.objects, names)
-    frame, removed = _corrected(table, audit, classes, boxes, remove_spurious, copy_missing, min_confidence)
+    least = LEAST if min_confidence is None else min_confidence
+    frame, removed = _corrected(table, audit, classes, boxes, remove_spurious, copy_missing, least)
     found = CorrectedBoxes(frame, removed)
     if out is None and not in_place:
         return found
     if not isinstance(ground_truth, str | os.PathLike) and (in_place or format is None):
         raise LabelAuditError('a frame has no files: pass out= with format="coco", "yolo" or "voc"')
-    if format is not None and format not in FORMATS:
-        raise LabelAuditError(f"format={format!r} is unknown; expected one of {', '.join(FORMATS)}")
-    if in_place and (out is not None or format not in (None, table.format)):
-        raise LabelAuditError("in_place=True changes the files as they are; leave out= and format= away")
+    if in_place and format not in (None, table.format):
+        raise LabelAuditError(f"in_place=True changes the files as they are ({table.format}); leave format= out")
     table.image_sizes = {**table.image_sizes, **image_sizes}
     table.image_ids = list(audit.samples.index) if table.image_ids is None else table.image_ids
     old = Path(ground_truth) if isinstance(ground_truth, str | os.PathLike) else None
@@ -129,6 +136,18 @@ def correct_boxes(
         return CorrectedBoxes(frame, removed, old, _replace(old, files, undo_log))
     assert out is not None
     return CorrectedBoxes(frame, removed, _write(Path(out), files))
+
+
+def _refuse_void(*, out: Any, in_place: bool, undo_log: Any, format: str | None) -> None:
+    """Refuse options of which one makes the other void."""
+    if format is not None and format not in FORMATS:
+        raise LabelAuditError(f"format={format!r} is unknown; expected one of {', '.join(FORMATS)}")
+    if in_place and out is not None:
+        raise LabelAuditError("out= and in_place=True say two things; pass one of them")
+    if undo_log is not None and not in_place:
+        raise LabelAuditError("undo_log= is about in_place=True, which was not asked for; pass both or neither")
+    if format is not None and out is None and not in_place:
+        raise LabelAuditError(f"format={format!r} is about what is written; pass out= as well, or leave it out")
 
 
 def corrections(objects: pd.DataFrame, min_confidence: float) -> pd.DataFrame:

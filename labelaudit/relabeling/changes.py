@@ -71,28 +71,46 @@ def changes_from(
             was (of it the flagged rows count).
         min_confidence: smallest suggestion_confidence, 0 to 1; default: 0.9 for an audit and for its table, none for
             corrections, which were chosen already. Decisions have no confidence.
-        class_names: one name per class, where the labels on disk are numbers and the source has names.
+        class_names: one name per class, where the labels on disk are numbers and the source has names, or the other
+            way round.
         audit: the audit that the decisions belong to; then they are checked against it.
 
     Raises:
-        LabelAuditError: the source is none of these, its decisions belong to other labels than the audit's, or it has
-            no confidences to compare ``min_confidence`` with.
+        LabelAuditError: the source is none of these, its decisions belong to other labels than the audit's, it has no
+            confidences to compare ``min_confidence`` with, or ``class_names`` are not those of the audit.
     """
-    if isinstance(source, Audit):
-        return _of_audit(source, min_confidence)
-    if isinstance(source, (str, os.PathLike)):
-        path = Path(source)
-        if path.is_dir():
-            return _of_audit(load_audit(path), min_confidence)
+    if isinstance(class_names, str):
+        raise LabelAuditError(
+            f"class_names is the text {class_names!r}; expected one name per class, such as ['a', 'b']"
+        )
+    path = Path(source) if isinstance(source, (str, os.PathLike)) else None
+    if isinstance(source, Audit) or (path is not None and path.is_dir()):
+        found = source if path is None else load_audit(path)
+        if audit is not None and audit is not found and fingerprint(audit) != fingerprint(found):
+            raise LabelAuditError("corrections is an audit, and audit= another one; leave audit= out")
+        return _of_audit(found, min_confidence, class_names)
+    if path is not None:
         return _of_table(_read(path), min_confidence, class_names, audit, str(path))
     return _of_table(source, min_confidence, class_names, audit, "the table")
 
 
-def _of_audit(audit: Audit, min_confidence: float | None) -> Changes:
+def _of_audit(audit: Audit, min_confidence: float | None, class_names: Sequence[str] | None) -> Changes:
+    names = _names(class_names, audit.class_names)
     table = audit.corrections(MIN_CONFIDENCE if min_confidence is None else min_confidence)
     labels = zip(table["given_label"].tolist(), table["suggested_label"].tolist(), strict=True)
     rows = [Change(sample, given, new) for sample, (given, new) in zip(table.index.tolist(), labels, strict=True)]
-    return Changes(tuple(rows), audit.class_names, _audited(audit))
+    return Changes(tuple(rows), names, _audited(audit))
+
+
+def _names(given: Sequence[str] | None, known: Sequence[str] | None) -> list[str] | None:
+    """Return the names of the classes as the caller or the source gives them; refuse two that differ."""
+    names, others = ([str(name) for name in one] if one is not None else None for one in (given, known))
+    if names is not None and others is not None and names != others:
+        raise LabelAuditError(
+            f"class_names is {', '.join(names)}, and the audit's classes are {', '.join(others)}; leave class_names= "
+            "out"
+        )
+    return others if names is None else names
 
 
 def _audited(audit: Audit) -> tuple[list[Any], list[Any]]:
@@ -139,8 +157,7 @@ def _of_table(
     if audit is not None:
         _same_run(table, audit, where)
     table = _sure(table, min_confidence, where, decided=decided)
-    known = class_names or table.attrs.get("class_names") or (audit.class_names if audit is not None else None)
-    names = None if known is None else [str(name) for name in known]
+    names = _names(class_names, table.attrs.get("class_names") or (audit.class_names if audit is not None else None))
     new = table["label" if decided else "suggested_label"]
     rows, disputed = [], []
     actions = table["action"].tolist() if decided else ["relabel"] * len(table)

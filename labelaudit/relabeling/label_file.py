@@ -12,7 +12,8 @@ from labelaudit.relabeling.csv_text import CsvText
 from labelaudit.relabeling.json_text import JsonText
 
 Column = list[str] | None
-KINDS = (".csv", ".tsv", ".txt", ".parquet", ".json", ".jsonl")
+TEXT_KINDS = (".csv", ".tsv", ".txt")
+KINDS = (*TEXT_KINDS, ".parquet", ".json", ".jsonl")
 
 
 class LabelFile(Protocol):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from labelaudit.relabeling import columns, tree
 from labelaudit.relabeling.changes import Changes, changes_from
 from labelaudit.relabeling.label_file import open_label_file
 from labelaudit.relabeling.result import Relabelled
+from labelaudit.relabeling.target_options import refuse_unused
 from labelaudit.relabeling.undo_log import UndoLog, replace_file
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def relabel(
     id_column: str | None = None,
     label_column: str | None = None,
     header: bool | None = None,
-    how: str = "copy",
+    how: str | None = None,
     in_place: bool = False,
     undo_log: str | os.PathLike[str] | None = None,
     dry_run: bool = False,
@@ -44,7 +46,7 @@ def relabel(
     """Apply corrections to labels: into a new file or tree, or in place with an undo log.
 
     Everything is checked before anything is written. A correction holds for the label that was audited: where the
-    labels are no longer those, nothing is changed.
+    labels are no longer those, nothing is changed. An option that says nothing of the target is refused.
 
     Args:
         target: a label file (``.csv``, ``.tsv``, ``.txt``, ``.parquet``, ``.json``, ``.jsonl``), a folder of class
@@ -61,13 +63,14 @@ def relabel(
         id_column: name of a label file's column of ids; default: found by its contents, else the row is the id.
         label_column: name of its column of labels; default: found by its contents.
         header: whether a CSV file's first line has names; default: unless there is a number in it.
-        how: for a tree: "copy" or "link" files.
+        how: for a new tree: "copy" (default) or "link" files.
         in_place: change the file, or move files inside the tree, with an undo log for `undo_relabel`.
         undo_log: where to write that log; default: beside the target.
-        dry_run: write nothing; only say what would change.
+        dry_run: write nothing; only say what would change. (With an array nothing is written anyhow.)
 
     Raises:
-        LabelAuditError: labels are not those audited, columns or files are not found, or something is in the way.
+        LabelAuditError: labels are not those audited, columns or files are not found, something is in the way, or an
+            option would be ignored.
 
     Example:
         >>> import pandas as pd
@@ -75,41 +78,31 @@ def relabel(
         >>> relabel([0, 1, 1], wrong).labels.tolist()
         [0, 1, 0]
     """
-    one_of("how", how, ("copy", "link"))
+    if how is not None:
+        one_of("how", how, ("copy", "link"))
     for one in (corrections, audit):
         if isinstance(one, Audit):
             one.refuse_boxes("relabel()", "labelaudit.correct_boxes writes annotations")
     changes = changes_from(corrections, min_confidence=min_confidence, class_names=class_names, audit=audit)
-    of_files = {"id_column": id_column, "label_column": label_column, "header": header}
-    if not isinstance(target, (str, os.PathLike)):
-        _leave_out(of_files, "a label file", "an array")
-        return _array(target, changes, sample_ids)
-    path = Path(target)
-    if not path.exists():
+    path = Path(target) if isinstance(target, (str, os.PathLike)) else None
+    if path is not None and not path.exists():
         raise LabelAuditError(f"there is no file or folder {path}")
-    _leave_out({"sample_ids": sample_ids}, "an array", str(path))
+    options = {"out": out, "in_place": in_place, "undo_log": undo_log, "how": how}
+    of_files = {"id_column": id_column, "label_column": label_column, "header": header}
+    refuse_unused(path, {"sample_ids": sample_ids, **of_files, **options})
+    if path is None:
+        return dataclasses.replace(_array(target, changes, sample_ids), dry_run=dry_run)
+    place = None if in_place else _output(path, out, dry_run)
+    log = _log_path(path, undo_log) if in_place else None
     if path.is_dir():
-        _leave_out(of_files, "a label file", f"the folder {path}")
-    place = _output(path, out, in_place, dry_run)
-    log = _log_path(path, undo_log) if in_place and not dry_run else None
-    if path.is_dir():
-        return _tree(path, changes, place, how, log)
-    return _file(path, changes, place, log, (id_column, label_column, header))
+        return _tree(path, changes, place, how or "copy", log, dry_run)
+    return _file(path, changes, place, log, (id_column, label_column, header), dry_run)
 
 
-def _leave_out(options: Mapping[str, Any], about: str, target: str) -> None:
-    """Refuse options that say nothing of the target, rather than ignore them."""
-    for name, value in options.items():
-        if value is not None:
-            raise LabelAuditError(f"{name}={value!r} is about {about}; for {target} leave it out")
-
-
-def _output(path: Path, out: str | os.PathLike[str] | None, in_place: bool, dry_run: bool) -> Path | None:
-    if in_place and out is not None:
-        raise LabelAuditError("out= and in_place=True say two things; pass one of them")
-    if dry_run or in_place:
-        return None
+def _output(path: Path, out: str | os.PathLike[str] | None, dry_run: bool) -> Path | None:
     if out is None:
+        if dry_run:
+            return None
         raise LabelAuditError(
             "say where the new labels go: out= (--out), or change the old with in_place=True (--in-place)"
         )
@@ -122,11 +115,15 @@ def _output(path: Path, out: str | os.PathLike[str] | None, in_place: bool, dry_
 
 
 def _log_path(path: Path, undo_log: str | os.PathLike[str] | None) -> Path:
-    if undo_log is not None:
-        return Path(undo_log)
-    stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S%fZ")
-    whole = path.resolve()
-    return whole.with_name(f"{whole.name}.undo-{stamp}.jsonl")
+    if undo_log is None:
+        stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S%fZ")
+        whole = path.resolve()
+        return whole.with_name(f"{whole.name}.undo-{stamp}.jsonl")
+    log = Path(undo_log)
+    if path.is_dir() and log.resolve().is_relative_to(path.resolve()):
+        raise LabelAuditError(f"{log} lies inside {path}; name a place outside for the undo log")
+    UndoLog.check(log)
+    return log
 
 
 def _file(
@@ -135,6 +132,7 @@ def _file(
     out: Path | None,
     log: Path | None,
     options: tuple[str | None, str | None, bool | None],
+    dry_run: bool,
 ) -> Relabelled:
     id_column, label_column, header = options
     file = open_label_file(path, header)
@@ -159,13 +157,16 @@ def _file(
             else:
                 values[row] = text
         data = file.replaced(found.label_column, values, dropped)
-    if out is not None:
+    if dry_run:
+        return _result(changes, rows, None)
+    if log is None:
+        assert out is not None
         open_folder(out.parent).write(out.name, data)
-    elif log is not None:
-        writer = UndoLog(log, path)
-        replace_file(path, data, writer)
-        writer.close()
-    return _result(changes, rows, out, path, log)
+        return _result(changes, rows, out)
+    writer = UndoLog(log, path)
+    replace_file(path, data, writer)
+    writer.close()
+    return _result(changes, rows, path, log)
 
 
 def _same_rows(
@@ -197,21 +198,22 @@ def _same_rows(
             )
 
 
-def _tree(root: Path, changes: Changes, out: Path | None, how: str, log: Path | None) -> Relabelled:
+def _tree(root: Path, changes: Changes, out: Path | None, how: str, log: Path | None, dry_run: bool) -> Relabelled:
     moves = tree.plan(root, changes)
-    if out is not None:
+    places = list(moves.values())
+    if dry_run:
+        return _result(changes, places, None)
+    if log is None:
+        assert out is not None
         tree.write_tree(root, out, moves, how)
-    elif log is not None:
-        if log.resolve().is_relative_to(root.resolve()):
-            raise LabelAuditError(f"{log} lies inside {root}; name a place outside for the undo log")
-        writer = UndoLog(log, root)
-        tree.move_in_place(root, moves, writer)
-        writer.close()
-    return _result(changes, list(moves.values()), out, root, log)
+        return _result(changes, places, out)
+    writer = UndoLog(log, root)
+    tree.move_in_place(root, moves, writer)
+    writer.close()
+    return _result(changes, places, root, log)
 
 
-def _result(changes: Changes, places: list[Any], out: Path | None, path: Path, log: Path | None) -> Relabelled:
-    written = out if log is None else path
+def _result(changes: Changes, places: list[Any], written: Path | None, log: Path | None = None) -> Relabelled:
     return Relabelled(_table(changes, places), changes.disputed, written is None, written, log)
 
 

@@ -75,17 +75,19 @@ class UndoLog:
     """
 
     def __init__(self, path: Path, target: Path) -> None:
-        try:
-            self._file = path.open("xb")
-        except FileExistsError:
-            raise LabelAuditError(f"{path} exists; name a new file for the undo log") from None
-        except FileNotFoundError:
-            raise LabelAuditError(
-                f"there is no folder {path.parent} for the undo log {path.name}; make it first"
-            ) from None
+        self.check(path)
+        self._file = path.open("xb")
         self.path = path
         self.write({"format": FORMAT, "format_version": FORMAT_VERSION, "target": str(target.resolve())})
         sync_folder(path.parent)
+
+    @staticmethod
+    def check(path: Path) -> None:
+        """Refuse a place where no log can be begun."""
+        if os.path.lexists(path):
+            raise LabelAuditError(f"{path} exists; name a new file for the undo log")
+        if not path.parent.is_dir():
+            raise LabelAuditError(f"there is no folder {path.parent} for the undo log {path.name}; make it first")
 
     def write(self, record: dict[str, Any]) -> None:
         """Append one record."""

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 import labelaudit
+from labelaudit.cli import main
 from labelaudit.detection.sources import read_boxes
 from tests.detection.simulated import HEIGHT, WIDTH, simulate
 
@@ -199,3 +200,39 @@ def test_yolo_keeps_its_names_of_classes(audit, tmp_path):
     assert read_boxes(folder, "g", "xywh", image_sizes=SIZES).category_names == dict(enumerate(NAMES))
     labelaudit.correct_boxes(folder, audit, out=tmp_path / "new", image_sizes=SIZES)
     assert (tmp_path / "new" / "classes.txt").read_bytes() == (folder / "classes.txt").read_bytes()
+
+
+def test_options_that_would_be_ignored_are_refused(audit, tmp_path):
+    folder = yolo(tmp_path / "labels")
+    for options, message in (
+        ({"format": "typo"}, "format='typo' is unknown; expected one of coco, yolo, voc"),
+        ({"format": "voc"}, "format='voc' is about what is written; pass out="),
+        ({"out": tmp_path / "new", "in_place": True}, "say two things"),
+        ({"in_place": True, "format": "voc"}, r"in_place=True changes the files as they are \(yolo\)"),
+        ({"out": tmp_path / "new", "undo_log": tmp_path / "u"}, "undo_log= is about in_place=True"),
+        ({"undo_log": tmp_path / "u"}, "undo_log= is about in_place=True"),
+    ):
+        with pytest.raises(labelaudit.LabelAuditError, match=message):
+            labelaudit.correct_boxes(folder, audit, image_sizes=SIZES, **options)
+    for options in ({"min_confidence": 0.5}, {"classes": False}, {"boxes": False}, {"remove_spurious": True}):
+        with pytest.raises(labelaudit.LabelAuditError, match=r"decisions= are all applied, so .* leave it out"):
+            labelaudit.correct_boxes(folder, audit, image_sizes=SIZES, decisions=tmp_path / "d.jsonl", **options)
+    assert names(tmp_path) == ["labels"]
+
+
+def test_options_of_the_command_that_would_be_ignored_are_refused(audit, tmp_path, capsys):
+    voc(tmp_path / "labels")
+    audit.save(tmp_path / "audit")
+    for options, message in (
+        ("--out new --how link", "--how is about a folder of class folders"),
+        ("--out new --id-column x", "--id-column is about one label per sample"),
+        ("--out new --images pictures", "--images is for the sizes of pictures that YOLO's files lack"),
+        ("--out new --undo-log u", "--undo-log is about --in-place"),
+        ("--in-place --out new", "--out is about something new"),
+        ("--decisions d --dry-run --copy-missing", "decisions on boxes are all applied; leave --copy-missing out"),
+        ("--decisions d --dry-run --sensitivity 90", "decisions on boxes are all applied; leave --min-confidence"),
+    ):
+        arguments = ["relabel", str(tmp_path / "labels"), "--audit", str(tmp_path / "audit"), *options.split()]
+        assert main(arguments) == 2
+        assert message in capsys.readouterr().err
+    assert names(tmp_path) == ["audit", "labels"]

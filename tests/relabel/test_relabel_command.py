@@ -86,6 +86,13 @@ def test_in_place_and_undo(place: Path, capsys: pytest.CaptureFixture[str]) -> N
         (["@/labels.csv", "--audit", "@/audit", "--images", "@"], "--images is about boxes"),
         (["@", "--audit", "@/audit", "--dry-run", "--id-column", "x"], "id_column='x' is about a label file"),
         (["@/labels.csv", "--undo", "@/x"], "leave the target out"),
+        (["--undo", "@/x", "--dry-run"], "nothing else; leave --dry-run out"),
+        (["--undo", "@/x", "--out", "@/new"], "nothing else; leave --out out"),
+        (["--undo", "@/x", "--audit", "@/audit"], "nothing else; leave --audit out"),
+        (["@/labels.csv", "--audit", "@/audit", "--in-place", "--out", "@/new"], "--out is about something new"),
+        (["@", "--audit", "@/audit", "--in-place", "--how", "copy"], "--how is about something new"),
+        (["@/labels.csv", "--audit", "@/audit", "--out", "@/n.csv", "--undo-log", "@/u"], "--undo-log is about --in-"),
+        (["@/labels.csv", "--audit", "@/audit", "--dry-run", "--how", "link"], "how='link' is about a folder of class"),
         (["@/labels.csv", "--audit", "@/audit", "--sensitivity", "60", "--min-confidence", "1"], "the same"),
     ],
 )
