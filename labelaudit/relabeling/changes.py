@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from labelaudit.auditing import Audit, load_audit
 from labelaudit.auditing.fingerprint import fingerprint
 from labelaudit.errors import LabelAuditError
+from labelaudit.relabeling.whole_numbers import as_integer, same_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,9 +168,9 @@ def _of_table(
         if action == "disputed":
             disputed.append(sample)
         elif action == "remove":
-            rows.append(Change(sample, given, None))
+            rows.append(Change(sample, as_integer(given), None))
         elif action == "relabel" and not pd.isna(label) and label != given:
-            rows.append(Change(sample, given, _like(label, given)))
+            rows.append(Change(sample, as_integer(given), as_integer(label)))
     return Changes(tuple(rows), names, None if audit is None else _audited(audit), tuple(disputed))
 
 
@@ -195,11 +198,6 @@ def _sure(table: pd.DataFrame, min_confidence: float | None, where: str, *, deci
         raise LabelAuditError(f"{where}: suggestion_confidence holds what is no number: {problem}") from None
 
 
-def _like(label: Any, given: Any) -> Any:
-    """Return a label as an integer where the given ones are: pandas reads a column with gaps as floats."""
-    return int(label) if isinstance(label, float) and not isinstance(given, str) else label
-
-
 def _same_run(table: pd.DataFrame, audit: Audit, where: str) -> None:
     bound = table["fingerprint"].unique() if "fingerprint" in table else []
     if len(bound) and list(bound) != [fingerprint(audit)]:
@@ -209,7 +207,9 @@ def _same_run(table: pd.DataFrame, audit: Audit, where: str) -> None:
         )
     audited = audit.samples["given_label"]
     given = audited.set_axis(audited.index.astype(str)).reindex(table.index.astype(str))
-    differing = given.isna().to_numpy() | (given.astype(str).to_numpy() != table["given_label"].astype(str).to_numpy())
+    pairs = zip(given.astype(str), table["given_label"].astype(str), strict=True)
+    names = audit.class_names or ()
+    differing = given.isna().to_numpy() | np.array([not same_label(there, one, names) for one, there in pairs], bool)
     if differing.any():
         raise LabelAuditError(
             f"{where} decides on sample {table.index[differing.argmax()]}, which the audit lacks with that label"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +11,7 @@ from typing import Any, Protocol
 from labelaudit.errors import LabelAuditError
 from labelaudit.relabeling.csv_text import CsvText
 from labelaudit.relabeling.json_text import JsonText
+from labelaudit.relabeling.whole_numbers import digits
 
 Column = list[str] | None
 TEXT_KINDS = (".csv", ".tsv", ".txt")
@@ -98,7 +100,8 @@ class _Parquet:
 
         kind = self._table.schema.field(number).type
         inner = kind.value_type if kinds.is_dictionary(kind) else kind
-        if not (kinds.is_integer(inner) or kinds.is_string(inner) or kinds.is_large_string(inner)):
+        texts = kinds.is_string(inner) or kinds.is_large_string(inner)
+        if not (texts or kinds.is_integer(inner) or kinds.is_floating(inner)):
             return None
         return ["" if value is None else str(value) for value in self._table.column(number).to_pylist()]
 
@@ -110,7 +113,13 @@ class _Parquet:
         old = self._table.column(column).to_pylist()
         for row, value in values.items():
             old[row] = _like(value, old[row])
-        table = self._table.set_column(column, field, pa.array(old, type=field.type))
+        try:
+            table = self._table.set_column(column, field, pa.array(old, type=field.type))
+        except (pa.ArrowInvalid, OverflowError):
+            longest = max(values.values(), key=len)
+            raise LabelAuditError(
+                f"column {field.name!r} is of {field.type}, which cannot hold a new label such as {longest!r}"
+            ) from None
         if dropped:
             table = table.take(pa.array([row for row in range(self.n_rows) if row not in dropped]))
         sink = io.BytesIO()
@@ -126,7 +135,7 @@ class _Json:
 
     def column(self, number: int) -> Column:
         values = [row.get(self.names[number]) for row in self._text.rows]
-        if any(isinstance(value, (dict, list, float, bool)) for value in values):
+        if any(isinstance(value, (dict, list, bool)) for value in values):
             return None
         return ["" if value is None else str(value) for value in values]
 
@@ -137,7 +146,15 @@ class _Json:
 
 
 def _like(text: str, old: Any) -> Any:
-    return int(text) if isinstance(old, int) else text
+    """Return a new label as a value of the old one's type."""
+    if not isinstance(old, (int, float)):
+        return text
+    if not _is_number(text) or not math.isfinite(float(text)) or (isinstance(old, int) and digits(text) != text):
+        raise LabelAuditError(
+            f"the labels to change are numbers such as {old}, and the new label {text!r} is none of that kind; decide "
+            "for a class that has a number, or change a file of names"
+        )
+    return type(old)(text)
 
 
 def _is_number(text: str) -> bool:

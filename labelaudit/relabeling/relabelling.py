@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from labelaudit.relabeling.label_file import open_label_file
 from labelaudit.relabeling.result import Relabelled
 from labelaudit.relabeling.target_options import refuse_unused
 from labelaudit.relabeling.undo_log import UndoLog, replace_file
+from labelaudit.relabeling.whole_numbers import as_written_there, digits, own_texts, same_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,11 +141,12 @@ def _file(
     rows: list[Any] = []
     if changes.rows:
         found = columns.find(file, changes, id_column, label_column, str(path))
-        rows = found.rows
+        rows, names = found.rows, changes.class_names or ()
+        here = file.column(found.label_column) or []
+        known = {*names, *own_texts(here)}
         if found.id_name is None and changes.audited is not None:
-            here = file.column(found.label_column) or []
             by_column = "name the column of ids with --id-column, or the file that was trained on"
-            _same_rows(here, found.writing, changes.audited, str(path), by_column)
+            _same_rows(here, found.writing, changes.audited, names, str(path), by_column)
         values, dropped = {}, set()
         for change, row in zip(changes.rows, rows, strict=True):
             text = None if change.new is None else found.writing(change.new)
@@ -155,8 +157,11 @@ def _file(
             if text is None:
                 dropped.add(row)
             else:
-                values[row] = text
-        data = file.replaced(found.label_column, values, dropped)
+                values[row] = as_written_there(text, here[row], known)
+        try:
+            data = file.replaced(found.label_column, values, dropped)
+        except LabelAuditError as problem:
+            raise LabelAuditError(f"{path}: {problem}") from None
     if dry_run:
         return _result(changes, rows, None)
     if log is None:
@@ -170,7 +175,12 @@ def _file(
 
 
 def _same_rows(
-    here: Sequence[str], writing: columns.Writing, audited: tuple[list[Any], list[Any]], where: str, hint: str
+    here: Sequence[str],
+    writing: columns.Writing,
+    audited: tuple[list[Any], list[Any]],
+    names: Collection[str],
+    where: str,
+    hint: str,
 ) -> None:
     """Refuse rows that are not those audited, one for one, where a sample's id is the number of its row.
 
@@ -178,6 +188,7 @@ def _same_rows(
         here: (n,) labels as they are written there.
         writing: turns a label of the audit into that.
         audited: ids and given labels of all audited samples.
+        names: of the classes.
         where: what the rows are in, for messages.
         hint: what to type instead.
     """
@@ -190,7 +201,7 @@ def _same_rows(
             f"{audited[0][0]} to {audited[0][-1]}, which do not number them: {hint}"
         )
     for row, sample, label in zip(numbers, *audited, strict=True):
-        if here[row] != writing(label):
+        if not same_label(here[row], writing(label), names):
             raise LabelAuditError(
                 f"{where}: counted from 0, row {row} has label {here[row]}, but sample {sample} was audited as "
                 f"{writing(label)}: the rows are not in the order in which they were trained on, or are no longer "
@@ -225,12 +236,17 @@ def _array(target: Any, changes: Changes, sample_ids: Sequence[Any] | None) -> R
     if len(ids) != len(old):
         raise LabelAuditError(f"sample_ids has {len(ids):,} entries, there are {len(old):,} labels")
     row_of = {str(one): row for row, one in enumerate(ids)}
+    if len(row_of) < len(ids):
+        twice = next(one for row, one in enumerate(ids) if row_of[str(one)] != row)
+        raise LabelAuditError(f"sample_ids has {twice!r} twice; expected one id per label")
     numbers = {name: k for k, name in enumerate(changes.class_names or [])} if old.dtype.kind in "iufb" else {}
     here = [_text(label) for label in old.tolist()]
     new, kept, rows = old.astype(object), np.ones(len(old), bool), []
 
     def written(label: Any) -> Any:
-        return numbers.get(str(label), label)
+        found = numbers.get(str(label), label)
+        is_whole = old.dtype.kind in "iufb" and isinstance(found, str) and digits(found).lstrip("-").isdecimal()
+        return int(digits(found)) if is_whole else found
 
     for change in changes.rows:
         row = row_of.get(str(change.sample))
@@ -251,8 +267,14 @@ def _array(target: Any, changes: Changes, sample_ids: Sequence[Any] | None) -> R
             new[row] = written(change.new)
     if sample_ids is None and changes.rows and changes.audited is not None:
         known = "pass the ids of these labels, sample_ids="
-        _same_rows(here, lambda label: _text(written(label)), changes.audited, "the array", known)
-    labels = new.astype(old.dtype) if old.dtype.kind != "U" else new.astype(str)
+        _same_rows(here, lambda label: _text(written(label)), changes.audited, (), "the array", known)
+    try:
+        labels = new.astype(old.dtype) if old.dtype.kind != "U" else new.astype(str)
+    except (ValueError, OverflowError):
+        asked = sorted({str(new[row]) for row in rows if kept[row]}, key=len)
+        raise LabelAuditError(
+            f"an array of {old.dtype} cannot hold all of the new labels, such as {asked[-1]!r}; pass one that can"
+        ) from None
     changed = [row for row in rows if kept[row] and _text(labels[row]) != _text(new[row])]
     if changed:
         raise LabelAuditError(f"an array of {old.dtype} cannot hold the new label {new[changed[0]]!r}; pass integers")

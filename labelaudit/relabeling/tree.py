@@ -12,6 +12,7 @@ from typing import Any
 from labelaudit.errors import LabelAuditError
 from labelaudit.relabeling.changes import Change, Changes
 from labelaudit.relabeling.undo_log import UndoLog, move_file, sync_folder
+from labelaudit.relabeling.whole_numbers import digits
 
 IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # what ImageFolder takes
 Moves = dict[str, str | None]  # file, relative to the root -> its new place; None: left out
@@ -76,6 +77,8 @@ def plan(root: Path, changes: Changes) -> Moves:
 def _folder(label: Any, folders: set[str], changes: Changes) -> str:
     """Return the folder of a label: its name, or the folder with its number in sorted order."""
     name, ordered = str(label), sorted(folders)
+    if name not in folders and name not in (changes.class_names or ()):
+        name = name if any(digits(one) != one for one in folders) else digits(name)  # a table with gaps has 2.0 for 2
     if name not in folders and name not in (changes.class_names or ()) and name.isdigit() and int(name) < len(ordered):
         name = (changes.class_names or ordered)[int(name)]
     if "/" in name or os.sep in name or name in ("", ".", ".."):
