@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import os
+import shutil
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -245,15 +247,31 @@ def _with(column: pd.Series, rows: Any, values: list[Any]) -> Any:
 
 
 def _write(out: Path, files: dict[str, bytes]) -> Path:
-    """Write new files; "" is the one file that ``out`` itself is."""
+    """Write new files; a folder appears under its name when it is whole. "" is the one file that ``out`` itself is."""
     if out.exists() and (not out.is_dir() or any(out.iterdir()) or "" in files):
         raise LabelAuditError(f"{out} exists and is never overwritten; name a new one")
     if "" in files:
         open_folder(out.parent).write(out.name, files[""])
         return out
-    folder = open_folder(out)
-    for name, data in files.items():
-        folder.write(name, data)
+    whole = Path(os.path.abspath(out))
+    unfinished = whole.with_name(f"{whole.name}.{uuid.uuid4().hex[:8]}.unfinished")
+    try:
+        unfinished.mkdir(parents=True)
+        folder = open_folder(unfinished)
+        for name, data in files.items():
+            try:
+                folder.create(name, data)
+            except FileExistsError:
+                raise LabelAuditError(
+                    f"{name} would take the place of a file whose name differs in capitals alone, which {out.parent} "
+                    'does not tell apart; rename one of the pictures, or write format="coco"'
+                ) from None
+        if out.exists():
+            out.rmdir()
+        unfinished.rename(out)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
     return out
 
 

@@ -170,7 +170,8 @@ def write_tree(root: Path, out: Path, moves: Mapping[str, str | None], how: str)
         moves: where changed files go.
         how: "copy" or "link" (hard links; symbolic ones across file systems).
     """
-    unfinished = out.with_name(f"{out.name}.{uuid.uuid4().hex[:8]}.unfinished")
+    whole = Path(os.path.abspath(out))
+    unfinished = whole.with_name(f"{whole.name}.{uuid.uuid4().hex[:8]}.unfinished")
     try:
         for file in files_of(root):
             place = moves.get(file, file)

@@ -10,6 +10,7 @@ from PIL import Image
 import labelaudit
 from labelaudit.cli import main
 from labelaudit.detection.sources import read_boxes
+from labelaudit.history.folder import _LocalFolder
 from tests.detection.simulated import HEIGHT, WIDTH, simulate
 
 NAMES = ["ant", "bee", "fly"]
@@ -172,6 +173,44 @@ def test_two_pictures_of_one_name_are_an_error(audit, tmp_path):
     with pytest.raises(labelaudit.LabelAuditError, match=r"image 21 would be called classes\.txt"):
         labelaudit.correct_boxes(path, as_coco(audit), out=tmp_path / "new", format="yolo")
     assert not (tmp_path / "new").exists()
+
+
+def test_pictures_in_folders_of_windows_are_called_as_the_pictures(audit, tmp_path):
+    path = coco(tmp_path / "t.json", {image: f"train\\im{image}.jpg" for image in IDS})
+    labelaudit.correct_boxes(path, as_coco(audit), out=tmp_path / "new", format="voc")
+    assert names(tmp_path / "new") == sorted(f"im{image}.xml" for image in IDS)
+    text = (tmp_path / "new" / "im3.xml").read_text()
+    assert "<folder>train</folder>" in text
+    assert "<filename>im3.jpg</filename>" in text
+    path = coco(tmp_path / "t.json", {image: f"{image}\\a.jpg" for image in IDS})
+    with pytest.raises(labelaudit.LabelAuditError, match=r"images 0 and 7 would both be called a\.xml"):
+        labelaudit.correct_boxes(path, as_coco(audit), out=tmp_path / "other", format="voc")
+
+
+def test_names_that_a_file_system_takes_for_one_are_an_error(audit, tmp_path, monkeypatch):
+    """As on a Mac: the file A.txt is there once a.txt is."""
+    path = coco(tmp_path / "t.json", {image: {0: "A.jpg", 3: "a.jpg"}.get(image, f"{image}.jpg") for image in IDS})
+    create = _LocalFolder.create
+    monkeypatch.setattr(_LocalFolder, "create", lambda self, name, data: create(self, name.lower(), data))
+    with pytest.raises(labelaudit.LabelAuditError, match=r"a\.txt would take the place of a file whose name differs"):
+        labelaudit.correct_boxes(path, as_coco(audit), out=tmp_path / "new", format="yolo")
+    assert names(tmp_path) == ["t.json"]
+
+
+def test_a_folder_appears_when_it_is_whole(audit, tmp_path, monkeypatch):
+    folder = yolo(tmp_path / "labels")
+    create, seen = _LocalFolder.create, []
+
+    def full_disk(self, name, data):
+        seen.append(name)
+        if len(seen) == 5:
+            raise OSError(28, "No space left on device")
+        create(self, name, data)
+
+    monkeypatch.setattr(_LocalFolder, "create", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        labelaudit.correct_boxes(folder, audit, out=tmp_path / "new", image_sizes=SIZES)
+    assert names(tmp_path) == ["labels"]
 
 
 def test_two_files_of_one_picture_are_an_error(tmp_path):
