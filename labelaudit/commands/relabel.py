@@ -19,6 +19,7 @@ OPTIONS = (
     "how",
     "id_column",
     "label_column",
+    "header",
     "remove_spurious",
     "copy_missing",
     "images",
@@ -53,6 +54,11 @@ def add_relabel(commands: Any) -> None:
     sub.add_argument("--how", choices=("copy", "link"), help="for a new tree (default copy)")
     sub.add_argument("--id-column", metavar="NAME", help="column of sample ids (default: found)")
     sub.add_argument("--label-column", metavar="NAME", help="column of labels (default: found)")
+    sub.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="of CSV: the first line has the names of the columns, or is the first sample (default: found)",
+    )
     sub.add_argument("--remove-spurious", action="store_true", help="of boxes: leave out those flagged as spurious")
     sub.add_argument("--copy-missing", action="store_true", help="of boxes: add the objects that are missing")
     sub.add_argument("--images", metavar="DIR", help="of boxes in YOLO's files: the pictures, for their sizes")
@@ -88,6 +94,7 @@ def _relabel(arguments: argparse.Namespace) -> int:
         audit=None if arguments.decisions is None else audit,
         id_column=arguments.id_column,
         label_column=arguments.label_column,
+        header=arguments.header,
         how=arguments.how,
         in_place=arguments.in_place,
         undo_log=arguments.undo_log,
@@ -125,7 +132,7 @@ def _target(arguments: argparse.Namespace) -> tuple[Any, Any, float | None]:
 def _relabel_boxes(arguments: argparse.Namespace, audit: Any) -> int:
     from labelaudit.detection.correcting import correct_boxes
 
-    for option in _passed(arguments, "id_column", "label_column"):
+    for option in _passed(arguments, "id_column", "label_column", "header"):
         raise LabelAuditError(f"{option} is about one label per sample; annotations have none")
     for option in _passed(arguments, "how"):
         raise LabelAuditError(f"{option} is about a folder of class folders; for annotations leave it out")
@@ -167,8 +174,12 @@ def _relabel_boxes(arguments: argparse.Namespace, audit: Any) -> int:
 
 def _passed(arguments: argparse.Namespace, *names: str) -> list[str]:
     """Return which options of these were passed, as they are typed."""
-    given = [name for name in names if getattr(arguments, name) not in (None, False)]
-    return [f"--{name.replace('_', '-')}" for name in given]
+    given = {name: getattr(arguments, name) for name in names}
+    return [
+        f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
+        for name, value in given.items()
+        if value is not None and (value is not False or name == "header")
+    ]
 
 
 def _refuse_beside_undo(arguments: argparse.Namespace) -> None:

@@ -266,9 +266,9 @@ def _write(out: Path, files: dict[str, bytes]) -> Path:
                     f"{name} would take the place of a file whose name differs in capitals alone, which {out.parent} "
                     'does not tell apart; rename one of the pictures, or write format="coco"'
                 ) from None
-        if out.exists():
-            out.rmdir()
-        unfinished.rename(out)
+        if whole.exists():
+            whole.rmdir()
+        unfinished.rename(whole)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise

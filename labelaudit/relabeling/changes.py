@@ -155,8 +155,9 @@ def _of_table(
             f"{where} has columns {', '.join(map(str, columns)) or 'none'}; expected given_label with suggested_label "
             "(audit.corrections()), or with action and label (labelaudit.load_decisions())"
         )
-    if not table.index.is_unique:
-        raise LabelAuditError(f"{where} names sample {table.index[table.index.duplicated()][0]} twice")
+    twice = table.index.astype(str).duplicated()  # 2 and "2" are one sample
+    if twice.any():
+        raise LabelAuditError(f"{where} names sample {table.index[twice][0]} twice")
     if audit is not None:
         _same_run(table, audit, where)
     table = _sure(table, min_confidence, where, decided=decided)
@@ -169,6 +170,8 @@ def _of_table(
             disputed.append(sample)
         elif action == "remove":
             rows.append(Change(sample, as_integer(given), None))
+        elif action == "relabel" and isinstance(label, str) and not label.strip():
+            raise LabelAuditError(f"{where}: the new label of sample {sample} is empty; expected a class")
         elif action == "relabel" and not pd.isna(label) and label != given:
             rows.append(Change(sample, as_integer(given), as_integer(label)))
     return Changes(tuple(rows), names, None if audit is None else _audited(audit), tuple(disputed))

@@ -40,6 +40,8 @@ def find(file: LabelFile, changes: Changes, id_column: str | None, label_column:
         LabelAuditError: no column fits, several do, or the labels are no longer those audited.
     """
     id_name, rows = _find_ids(file, [str(change.sample) for change in changes.rows], id_column, where)
+    if id_name is None and file.guessed:
+        _refuse_a_label_as_header(file, changes, where)
     if label_column is not None:
         chosen = [_number(file, label_column, where)]
     else:
@@ -74,6 +76,17 @@ def find(file: LabelFile, changes: Changes, id_column: str | None, label_column:
     number = fitting.pop()
     writing = _one_writing(file, number, [writing for _, writing in fits], changes, where)
     return Found(id_name, number, rows, writing)
+
+
+def _refuse_a_label_as_header(file: LabelFile, changes: Changes, where: str) -> None:
+    """Refuse to take a first line for names where that would shift the numbers of all rows."""
+    labels = {str(label) for one in changes.rows for label in (one.given, one.new)} | set(changes.class_names or ())
+    found = next((name for name in file.names if name in labels), None)
+    if found is not None:
+        raise LabelAuditError(
+            f"{where}: the first line has {found!r}, which is a class: say whether it has the names of the columns "
+            "(header=True, --header) or is the first sample (header=False, --no-header)"
+        )
 
 
 def _as_audited(
@@ -124,6 +137,8 @@ def _one_writing(file: LabelFile, number: int, fitting: list[Writing], changes: 
 def _number(file: LabelFile, name: str, where: str) -> int:
     if name not in file.names:
         raise LabelAuditError(f"{where} has no column {name!r}; it has {', '.join(file.names)}")
+    if file.names.count(name) > 1:
+        raise LabelAuditError(f"{where} has {file.names.count(name)} columns {name!r}; give each a name of its own")
     return file.names.index(name)
 
 

@@ -19,10 +19,17 @@ KINDS = (*TEXT_KINDS, ".parquet", ".json", ".jsonl")
 
 
 class LabelFile(Protocol):
-    """A table of which one column's values can be changed."""
+    """A table of which one column's values can be changed.
+
+    Attributes:
+        names: of the columns.
+        n_rows: without a header.
+        guessed: whether it is only likely that the first line has the names.
+    """
 
     names: list[str]
     n_rows: int
+    guessed: bool
 
     def column(self, number: int) -> Column:
         """A column's values as text, row by row; None where it can hold neither ids nor labels."""
@@ -57,12 +64,14 @@ def open_label_file(path: Path, header: bool | None = None) -> LabelFile:
 
 class _Csv:
     def __init__(self, text: CsvText, header: bool | None) -> None:
+        if "\0" in text.text:
+            raise LabelAuditError("it has bytes of 0, as UTF-16 has; save it as UTF-8")
         if not text.lines:
             raise LabelAuditError("the file is empty")
         self._text = text
         first = text.values(0)
         named = not any(_is_number(value) for value in first) if header is None else header
-        self._skipped = int(named)
+        self._skipped, self.guessed = int(named), named and header is None
         self.names = first if named else [str(k) for k in range(len(first))]
         self.n_rows = len(text.lines) - self._skipped
         self._columns = self._read()
@@ -86,13 +95,17 @@ class _Csv:
 
 
 class _Parquet:
+    guessed = False
+
     def __init__(self, data: bytes) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         file = pq.ParquetFile(io.BytesIO(data))
         self._table: pa.Table = file.read()
-        self._compression = file.metadata.row_group(0).column(0).compression if file.num_row_groups else "SNAPPY"
+        first = file.metadata.row_group(0) if file.num_row_groups else None
+        self._compression = first.column(0).compression if first is not None and first.num_columns else "SNAPPY"
+        self._rows_in_group = (first.num_rows or None) if first is not None else None
         self.names, self.n_rows = self._table.column_names, self._table.num_rows
 
     def column(self, number: int) -> Column:
@@ -123,11 +136,13 @@ class _Parquet:
         if dropped:
             table = table.take(pa.array([row for row in range(self.n_rows) if row not in dropped]))
         sink = io.BytesIO()
-        pq.write_table(table, sink, compression=self._compression)
+        pq.write_table(table, sink, compression=self._compression, row_group_size=self._rows_in_group)
         return sink.getvalue()
 
 
 class _Json:
+    guessed = False
+
     def __init__(self, text: JsonText) -> None:
         self._text = text
         self.names = list(dict.fromkeys(name for row in text.rows for name in row))

@@ -185,9 +185,9 @@ def write_tree(root: Path, out: Path, moves: Mapping[str, str | None], how: str)
                 shutil.copy2(root / file, target)
             else:
                 _link(root / file, target)
-        if out.exists():
-            out.rmdir()
-        unfinished.rename(out)
+        if whole.exists():
+            whole.rmdir()
+        unfinished.rename(whole)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise

@@ -89,6 +89,8 @@ def test_in_place_and_undo(place: Path, capsys: pytest.CaptureFixture[str]) -> N
         (["--undo", "@/x", "--dry-run"], "nothing else; leave --dry-run out"),
         (["--undo", "@/x", "--out", "@/new"], "nothing else; leave --out out"),
         (["--undo", "@/x", "--audit", "@/audit"], "nothing else; leave --audit out"),
+        (["--undo", "@/x", "--no-header"], "nothing else; leave --no-header out"),
+        (["@", "--audit", "@/audit", "--dry-run", "--header"], "header=True is about a CSV file"),
         (["@/labels.csv", "--audit", "@/audit", "--in-place", "--out", "@/new"], "--out is about something new"),
         (["@", "--audit", "@/audit", "--in-place", "--how", "copy"], "--how is about something new"),
         (["@/labels.csv", "--audit", "@/audit", "--out", "@/n.csv", "--undo-log", "@/u"], "--undo-log is about --in-"),
