@@ -6,6 +6,7 @@ import datetime
 import os
 import shutil
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -213,12 +214,11 @@ def _corrected(
     columns = [name for name in ("image_id", "category", "x", "y", "w", "h", "is_crowd") if name in table.frame.columns]
     frame = table.frame[columns].reset_index(drop=True).copy()
     frame["row"], frame["change"] = np.arange(len(frame)), ""
-    back = {name: value for value, name in (table.category_names or {}).items()}
     issue = objects["issue"].astype(object).where(objects["issue"].notna(), "").to_numpy()
     sure = {kind: objects[f"{kind}_score"].to_numpy() >= least for kind in ("class", "location", "spurious")}
     if classes:
         rows = np.flatnonzero((issue == "class") & sure["class"] & objects["suggested_label"].notna().to_numpy())
-        values = [back.get(value, value) for value in objects["suggested_label"].iloc[rows]]
+        values = _values_of(objects["suggested_label"].iloc[rows], table)
         frame["category"] = _with(frame["category"], rows, values)
         frame.loc[rows, "change"] = "class"
     if boxes:
@@ -231,12 +231,32 @@ def _corrected(
     if missing:
         added = absent[absent["is_label_issue"] & (absent["confidence"] >= least)]
         new = added[["image_id", "category", "x", "y", "w", "h"]].assign(row=-1, change="missing")
-        new["category"] = pd.Series([back.get(value, value) for value in new["category"]], new.index, dtype=object)
+        new["category"] = pd.Series(_values_of(new["category"], table), new.index, dtype=object)
         if "is_crowd" in frame:
             new["is_crowd"] = False
         if len(new):
             frame = pd.concat([frame.astype({"category": object}), new], ignore_index=True).infer_objects()
     return frame.reset_index(drop=True), tuple(removed.tolist())
+
+
+def _values_of(labels: Iterable[Any], table: BoxTable) -> list[Any]:
+    """Return what the files write for labels: the category's number where they have numbers with names.
+
+    Raises:
+        LabelAuditError: two categories have the name of one.
+    """
+    found: dict[Any, list[Any]] = {}
+    for value, name in (table.category_names or {}).items():
+        found.setdefault(name, []).append(value)
+    values = [found.get(label, [label]) for label in labels]
+    unclear = next((several for several in values if len(several) > 1), None)
+    if unclear is not None:
+        name = (table.category_names or {})[unclear[0]]
+        raise LabelAuditError(
+            f"{table.source} has several categories called {name!r} ({', '.join(map(str, unclear))}), and it is not "
+            "clear which of them a correction means; give each a name of its own"
+        )
+    return [one[0] for one in values]
 
 
 def _with(column: pd.Series, rows: Any, values: list[Any]) -> Any:

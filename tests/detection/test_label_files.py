@@ -275,3 +275,56 @@ def test_options_of_the_command_that_would_be_ignored_are_refused(audit, tmp_pat
         assert main(arguments) == 2
         assert message in capsys.readouterr().err
     assert names(tmp_path) == ["audit", "labels"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_empty_lines_and_spaces_in_yolo_stay(audit, tmp_path, end):
+    folder = yolo(tmp_path / "labels")
+    for image in IDS.values():
+        path = folder / f"{image}.txt"
+        lines = [f"\t{line.replace(' ', '  ')} {end}{end}" for line in path.read_text().splitlines()]
+        path.write_bytes(f"{end}{''.join(lines)}".rstrip().encode())
+    done = labelaudit.correct_boxes(
+        folder, audit, out=tmp_path / "new", boxes=False, remove_spurious=True, copy_missing=True, image_sizes=SIZES,
+        min_confidence=0.0,
+    )  # fmt: skip
+    kinds = set()
+    for image in IDS.values():
+        before, after = ((place / f"{image}.txt").read_bytes().decode() for place in (folder, tmp_path / "new"))
+        want = before.splitlines(keepends=True)
+        places = [place for place, line in enumerate(want) if line.strip()]
+        first = int((TRUTH["image_id"] < image).sum())
+        for row in range(first, first + len(places)):
+            place = places[row - first]
+            if row in done.removed:
+                want[place] = ""
+                kinds.add("removed")
+        rows = done.frame[done.frame["image_id"] == image]
+        for row in rows[rows["change"] == "class"].itertuples():
+            old = want[places[row.row - first]]
+            want[places[row.row - first]] = f"\t{NAMES.index(NAMES[row.category])}{old[2:]}"
+            kinds.add("class")
+        n_added = int((rows["change"] == "missing").sum())
+        lines = after.splitlines(keepends=True)
+        kept = "".join(lines[: len(lines) - n_added]) if n_added else after
+        assert kept == "".join(want) + (end if n_added else "")
+        assert all(line.endswith(end) for line in lines[len(lines) - n_added :] if n_added)
+        kinds |= {"added"} if n_added else set()
+    assert kinds == {"removed", "class", "added"}
+
+
+def test_a_correction_to_one_of_two_categories_of_one_name_is_an_error(audit, tmp_path):
+    path = coco(tmp_path / "t.json", {image: f"{image}.jpg" for image in IDS})
+    whole = json.loads(path.read_text())
+    frame = labelaudit.correct_boxes(path, as_coco(audit)).frame
+    wanted = set(frame.loc[frame["change"] == "class", "category"] // 10 - 1)
+    assert len(wanted) > 0
+    for number, name in enumerate([*NAMES, "wasp"]):
+        kinds = [*whole["categories"], {"id": 90, "name": "wasp"}, {"id": 99, "name": name}]
+        path.write_text(json.dumps({**whole, "categories": kinds}))
+        if number in wanted:
+            with pytest.raises(labelaudit.LabelAuditError, match=rf"several categories called '{name}' \(\d+, 99\)"):
+                labelaudit.correct_boxes(path, as_coco(audit), out=tmp_path / "new.json")
+            assert not (tmp_path / "new.json").exists()
+        else:
+            labelaudit.correct_boxes(path, as_coco(audit), out=tmp_path / f"{name}.json")
