@@ -164,6 +164,8 @@ def _free(wanted: str, taken: set[str]) -> str:
 def write_tree(root: Path, out: Path, moves: Mapping[str, str | None], how: str) -> None:
     """Build the corrected tree beside the old one; it appears under its name when it is whole.
 
+    Files that lie beside the class folders are in it as well.
+
     Args:
         root: the tree as it is.
         out: the new tree's folder, not there yet or empty.
@@ -173,7 +175,8 @@ def write_tree(root: Path, out: Path, moves: Mapping[str, str | None], how: str)
     whole = Path(os.path.abspath(out))
     unfinished = whole.with_name(f"{whole.name}.{uuid.uuid4().hex[:8]}.unfinished")
     try:
-        for file in files_of(root):
+        beside = sorted(entry.name for entry in os.scandir(root) if not entry.is_dir())
+        for file in [*files_of(root), *beside]:
             place = moves.get(file, file)
             if place is None:
                 continue

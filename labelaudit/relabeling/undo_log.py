@@ -160,8 +160,8 @@ def undo_relabel(log: str | os.PathLike[str]) -> int:
         Number of files put back.
 
     Raises:
-        LabelAuditError: the log is damaged, or a file was changed since; such a file stays as it is, and the others
-            are put back first.
+        LabelAuditError: the log is damaged, its target was moved, or a file was changed since; such a file stays as it
+            is, and the others are put back first.
     """
     path = Path(log)
     if not path.is_file():
@@ -175,6 +175,10 @@ def undo_relabel(log: str | os.PathLike[str]) -> int:
             f"{path} is no undo log of this version of labelaudit; name the .undo-....jsonl that --in-place wrote"
         )
     target = Path(records[0]["target"])
+    if not os.path.lexists(target):
+        raise LabelAuditError(
+            f"{target}, which {path} is about, is no longer there: put it back under that name, then undo"
+        )
     done, refused = 0, []
     for record in reversed(records[1:]):
         if record["op"] == "mkdir":

@@ -190,3 +190,10 @@ def test_a_new_tree_in_the_empty_working_folder(
     monkeypatch.chdir(tmp_path / "here")
     relabel(root, make_audit(IDS), out=".")
     assert (tmp_path / "here" / "owl").is_dir()
+
+
+def test_files_beside_the_class_folders_are_in_the_new_tree(make_audit: MakeAudit, root: Path, tmp_path: Path) -> None:
+    (root / "LICENSE").write_text("mine")
+    relabel(root, make_audit(IDS), out=tmp_path / "new")
+    assert (tmp_path / "new" / "LICENSE").read_text() == "mine"
+    assert len(contents(tmp_path / "new")) == len(contents(root))
