@@ -134,6 +134,9 @@ def correct_boxes(
     table.image_ids = list(audit.samples.index) if table.image_ids is None else table.image_ids
     old = Path(ground_truth) if isinstance(ground_truth, str | os.PathLike) else None
     kind = format or table.format
+    if kind != "voc":  # which has names only
+        changed = frame["change"].isin(["class", "missing"])
+        _refuse_nameless(frame[changed] if kind == table.format else frame, table, names)
     files = rendered(frame, table, kind, names, old if kind == table.format else None)
     if in_place and old is not None:
         return CorrectedBoxes(frame, removed, old, _replace(old, files, undo_log))
@@ -257,6 +260,18 @@ def _values_of(labels: Iterable[Any], table: BoxTable) -> list[Any]:
             "clear which of them a correction means; give each a name of its own"
         )
     return [one[0] for one in values]
+
+
+def _refuse_nameless(frame: pd.DataFrame, table: BoxTable, names: dict[Any, str]) -> None:
+    """Refuse to write boxes of a category that the files have neither name nor number of."""
+    lacking = next((value for value in frame["category"].tolist() if value not in names), None)
+    if lacking is not None:
+        known = [*list(names.values())[:6], *(["..."] if len(names) > 6 else [])]
+        place = "classes.txt" if table.format == "yolo" else "categories"
+        raise LabelAuditError(
+            f"{table.source} has no category {lacking!r}, which a box is to have; it has {', '.join(known)}. "
+            f"Add it to {place} there, and correct again"
+        )
 
 
 def _with(column: pd.Series, rows: Any, values: list[Any]) -> Any:

@@ -1,5 +1,6 @@
 """Which file a correction is written to, and that everything else in the files stays."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -328,3 +329,19 @@ def test_a_correction_to_one_of_two_categories_of_one_name_is_an_error(audit, tm
             assert not (tmp_path / "new.json").exists()
         else:
             labelaudit.correct_boxes(path, as_coco(audit), out=tmp_path / f"{name}.json")
+
+
+@pytest.mark.parametrize("kind", ["yolo", "coco"])
+def test_a_category_that_the_files_lack_is_an_error(audit, tmp_path, kind):
+    found = dataclasses.replace(
+        audit, missing=audit.missing.assign(category="wasp", is_label_issue=True, confidence=1.0)
+    )
+    folder = yolo(tmp_path / "labels")
+    options = {"image_sizes": SIZES, "copy_missing": True}
+    assert "wasp" in set(labelaudit.correct_boxes(folder, found, **options).frame["category"])
+    with pytest.raises(
+        labelaudit.LabelAuditError, match=r"no category 'wasp'.* it has ant, bee, fly\. Add it to classes"
+    ):
+        labelaudit.correct_boxes(folder, found, out=tmp_path / "new", format=kind, **options)
+    (folder / "classes.txt").write_text("\n".join([*NAMES, "wasp"]))
+    labelaudit.correct_boxes(folder, found, out=tmp_path / "new", format=kind, **options)
