@@ -260,7 +260,8 @@ def test_options_that_would_be_ignored_are_refused(audit, tmp_path):
     assert names(tmp_path) == ["labels"]
 
 
-def test_options_of_the_command_that_would_be_ignored_are_refused(audit, tmp_path, capsys):
+def test_options_of_the_command_that_would_be_ignored_are_refused(audit, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     voc(tmp_path / "labels")
     audit.save(tmp_path / "audit")
     for options, message in (

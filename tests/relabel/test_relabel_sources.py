@@ -268,8 +268,9 @@ def a_target(place: Path, name: str) -> Any:
 
 @pytest.mark.parametrize(("name", "option"), REFUSED)
 def test_every_option_that_would_be_ignored_is_refused(
-    make_audit: MakeAudit, tmp_path: Path, name: str, option: str
+    make_audit: MakeAudit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, option: str
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     target = a_target(tmp_path, name)
     before = sorted(tmp_path.rglob("*"))
     for dry_run in (False, True):
