@@ -60,6 +60,7 @@ def train_repeat(
     device: str,
     seed: Sequence[int],
     told: Told,
+    trial: bool = False,
 ) -> int:
     """Train one network and record it; a run that was killed goes on after its last finished epoch.
 
@@ -81,6 +82,7 @@ def train_repeat(
         device: "auto", "cpu", "cuda" or "mps".
         seed: two integers; together they seed everything.
         told: what to tell.
+        trial: stop after one batch, and save no checkpoint: what is wrong with the settings is known then.
 
     Returns:
         The epoch whose held-out predictions count: the last, or the best on the validation images.
@@ -98,7 +100,7 @@ def train_repeat(
         augment=augment,
         seed=seed,
     )
-    tracked = TrackEval(data, val, told.accuracy) if len(val) else None
+    tracked = TrackEval(data, val, told.accuracy) if len(val) and not trial else None
     with quiet_lightning(), torch.random.fork_rng(), warnings.catch_warnings():
         torch.manual_seed(int(np.random.SeedSequence([*seed, 0]).generate_state(1)[0]))
         module = build(
@@ -124,6 +126,7 @@ def train_repeat(
                 *([] if tracked is None else [tracked]),
                 EpochEnds(told.batch, told.epoch),
             ],
+            trial=trial,
         )
     shutil.rmtree(checkpoints, ignore_errors=True)
     return num_epochs - 1 if tracked is None else tracked.best_epoch
@@ -139,6 +142,8 @@ def _fit(
     num_epochs: int,
     device: str,
     callbacks: list[Any],
+    *,
+    trial: bool,
 ) -> None:
     last = _last_checkpoint(checkpoints)
     recorder = PredictionRecorder(
@@ -147,12 +152,16 @@ def _fit(
     saver = pl.callbacks.ModelCheckpoint(
         dirpath=checkpoints, filename="{epoch:05d}", save_on_train_epoch_end=True, enable_version_counter=False
     )
+    length: dict[str, Any] = {"max_epochs": num_epochs}
+    if trial:
+        length = {"max_epochs": 1, "limit_train_batches": 1, "limit_val_batches": 1}
     try:
         trainer = pl.Trainer(
-            max_epochs=num_epochs,
+            **length,
+            enable_checkpointing=not trial,
             accelerator={"cuda": "gpu"}.get(device, device),
             devices=1,
-            callbacks=[recorder, *callbacks, saver],
+            callbacks=[recorder, *callbacks, *([] if trial else [saver])],
             logger=False,
             num_sanity_val_steps=0,
             enable_progress_bar=False,

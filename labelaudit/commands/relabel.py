@@ -8,6 +8,25 @@ from typing import Any
 
 from labelaudit.errors import LabelAuditError
 
+BOXES_CONFIDENCE = 0.9  # of corrections of boxes, unless another is named
+OPTIONS = (
+    "audit",
+    "decisions",
+    "min_confidence",
+    "sensitivity",
+    "out",
+    "in_place",
+    "how",
+    "id_column",
+    "label_column",
+    "header",
+    "remove_spurious",
+    "copy_missing",
+    "images",
+    "undo_log",
+    "dry_run",
+)
+
 
 def add_relabel(commands: Any) -> None:
     """Add the command to the parser."""
@@ -32,9 +51,14 @@ def add_relabel(commands: Any) -> None:
     sub.add_argument("--sensitivity", type=float, metavar="P", help="the same; above 1 in per cent, such as 60")
     sub.add_argument("--out", metavar="NEW", help="new label file or folder")
     sub.add_argument("--in-place", action="store_true", help="change the file, or move files inside the tree")
-    sub.add_argument("--how", choices=("copy", "link"), default="copy", help="for a new tree (default copy)")
+    sub.add_argument("--how", choices=("copy", "link"), help="for a new tree (default copy)")
     sub.add_argument("--id-column", metavar="NAME", help="column of sample ids (default: found)")
     sub.add_argument("--label-column", metavar="NAME", help="column of labels (default: found)")
+    sub.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="of CSV: the first line has the names of the columns, or is the first sample (default: found)",
+    )
     sub.add_argument("--remove-spurious", action="store_true", help="of boxes: leave out those flagged as spurious")
     sub.add_argument("--copy-missing", action="store_true", help="of boxes: add the objects that are missing")
     sub.add_argument("--images", metavar="DIR", help="of boxes in YOLO's files: the pictures, for their sizes")
@@ -50,8 +74,7 @@ def _relabel(arguments: argparse.Namespace) -> int:
     from labelaudit.report.records import is_missing
 
     if arguments.undo is not None:
-        if arguments.target is not None:
-            raise LabelAuditError("--undo LOG knows its target; leave the target out")
+        _refuse_beside_undo(arguments)
         restored = undo_relabel(arguments.undo)
         print(json.dumps({"restored": restored}) if arguments.json else f"Put back {restored:,} files")
         return 0
@@ -60,17 +83,18 @@ def _relabel(arguments: argparse.Namespace) -> int:
     target, audit, sensitivity = _target(arguments)
     if audit is not None and audit.objects is not None:
         return _relabel_boxes(arguments, audit)
-    for option in ("remove_spurious", "copy_missing", "images"):
-        if getattr(arguments, option):
-            raise LabelAuditError(f"--{option.replace('_', '-')} is about boxes, and these are labels of whole samples")
+    for option in _passed(arguments, "remove_spurious", "copy_missing", "images"):
+        raise LabelAuditError(f"{option} is about boxes, and these are labels of whole samples; leave it out")
+    _refuse_void(arguments)
     done = relabel(
         target,
         audit if arguments.decisions is None else arguments.decisions,
         out=arguments.out,
         min_confidence=_confidence(arguments, sensitivity),
-        audit=audit,
+        audit=None if arguments.decisions is None else audit,
         id_column=arguments.id_column,
         label_column=arguments.label_column,
+        header=arguments.header,
         how=arguments.how,
         in_place=arguments.in_place,
         undo_log=arguments.undo_log,
@@ -92,7 +116,12 @@ def _target(arguments: argparse.Namespace) -> tuple[Any, Any, float | None]:
     """Return what to relabel, the audit that is applied or that decisions belong to, and the default confidence."""
     from labelaudit.fitting.results import is_results, open_results
 
-    if arguments.audit is None and is_results(arguments.target):
+    if is_results(arguments.target):
+        if arguments.audit is not None:
+            raise LabelAuditError(
+                f"{arguments.target} are results of labelaudit fit, which have their own audit; leave --audit out, or "
+                "name the images that were trained on"
+            )
         results = open_results(arguments.target)
         return results.data, results.audit, results.sensitivity if arguments.decisions is None else None
     if arguments.audit is None and arguments.decisions is None:
@@ -103,23 +132,33 @@ def _target(arguments: argparse.Namespace) -> tuple[Any, Any, float | None]:
 def _relabel_boxes(arguments: argparse.Namespace, audit: Any) -> int:
     from labelaudit.detection.correcting import correct_boxes
 
-    for option in ("id_column", "label_column"):
-        if getattr(arguments, option) is not None:
-            raise LabelAuditError(f"--{option.replace('_', '-')} is about one label per sample; annotations have none")
+    for option in _passed(arguments, "id_column", "label_column", "header"):
+        raise LabelAuditError(f"{option} is about one label per sample; annotations have none")
+    for option in _passed(arguments, "how"):
+        raise LabelAuditError(f"{option} is about a folder of class folders; for annotations leave it out")
+    if arguments.images is not None and not _has_yolo_files(arguments.target):
+        raise LabelAuditError(
+            f"--images is for the sizes of pictures that YOLO's files lack; {arguments.target} is no folder of them: "
+            "leave it out"
+        )
     confidence = _confidence(arguments, None)
-    if arguments.decisions is not None and confidence is not None:
-        raise LabelAuditError("decisions on boxes are all applied; leave --min-confidence and --sensitivity out")
+    if arguments.decisions is not None:
+        if confidence is not None:
+            raise LabelAuditError("decisions on boxes are all applied; leave --min-confidence and --sensitivity out")
+        for option in _passed(arguments, "remove_spurious", "copy_missing"):
+            raise LabelAuditError(f"decisions on boxes are all applied; leave {option} out")
     if not arguments.dry_run and arguments.out is None and not arguments.in_place:
         raise LabelAuditError("say where to: --out NEW, or --in-place with an undo log; --dry-run only says what")
+    _refuse_void(arguments)
     done = correct_boxes(
         arguments.target,
         audit,
         out=None if arguments.dry_run else arguments.out,
         in_place=arguments.in_place and not arguments.dry_run,
-        undo_log=arguments.undo_log,
+        undo_log=None if arguments.dry_run else arguments.undo_log,
         remove_spurious=arguments.remove_spurious,
         copy_missing=arguments.copy_missing,
-        min_confidence=0.9 if confidence is None else confidence,
+        min_confidence=BOXES_CONFIDENCE if confidence is None and arguments.decisions is None else confidence,
         decisions=arguments.decisions,
         images=arguments.images,
     )
@@ -131,6 +170,39 @@ def _relabel_boxes(arguments: argparse.Namespace, audit: Any) -> int:
     else:
         print(done)
     return 0
+
+
+def _passed(arguments: argparse.Namespace, *names: str) -> list[str]:
+    """Return which options of these were passed, as they are typed."""
+    given = {name: getattr(arguments, name) for name in names}
+    return [
+        f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
+        for name, value in given.items()
+        if value is not None and (value is not False or name == "header")
+    ]
+
+
+def _refuse_beside_undo(arguments: argparse.Namespace) -> None:
+    if arguments.target is not None:
+        raise LabelAuditError("--undo LOG knows its target; leave the target out")
+    for option in _passed(arguments, *OPTIONS):
+        raise LabelAuditError(f"--undo puts all back that its log names, and nothing else; leave {option} out")
+
+
+def _refuse_void(arguments: argparse.Namespace) -> None:
+    """Refuse options of which one makes the other void."""
+    if arguments.in_place:
+        for option in _passed(arguments, "out", "how"):
+            raise LabelAuditError(f"{option} is about something new, and --in-place changes the old; pass one of them")
+    elif arguments.undo_log is not None:
+        raise LabelAuditError("--undo-log is about --in-place, which was not asked for; pass both or neither")
+
+
+def _has_yolo_files(target: str) -> bool:
+    from pathlib import Path
+
+    place = Path(target)
+    return not place.exists() or (place.is_dir() and not any(one.suffix.lower() == ".xml" for one in place.iterdir()))
 
 
 def _confidence(arguments: argparse.Namespace, default: float | None) -> float | None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime
 import os
+import shutil
+import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KINDS = ("class", "location", "spurious")
+LEAST = 0.5  # probability of a mistake that is corrected, unless another is named
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def correct_boxes(
     boxes: bool = True,
     remove_spurious: bool = False,
     copy_missing: bool = False,
-    min_confidence: float = 0.5,
+    min_confidence: float | None = None,
     decisions: Any = None,
     images: Any = None,
     image_sizes: Any = None,
@@ -81,18 +85,20 @@ def correct_boxes(
         boxes: give flagged boxes their suggested place.
         remove_spurious: leave out boxes flagged as spurious.
         copy_missing: add the objects that are flagged as missing.
-        min_confidence: smallest probability, 0 to 1, of the mistake that a correction is made for.
+        min_confidence: smallest probability, 0 to 1, of the mistake that a correction is made for; default: 0.5.
         decisions: a review's decisions on this audit (a file, or the table of `load_decisions`): they are applied, all
-            of them, instead of the suggestions.
+            of them, instead of the suggestions; what chooses among suggestions is then refused.
         images: as for `audit_detections`.
         image_sizes: as for `audit_detections`.
 
     Raises:
-        LabelAuditError: the boxes are not those audited, the audit's detector knew nothing, or something is in the way.
+        LabelAuditError: the boxes are not those audited, the audit's detector knew nothing, something is in the way, or
+            an option would be ignored.
     """
+    _refuse_void(out=out, in_place=in_place, undo_log=undo_log, format=format)
     if audit.objects is None or audit.missing is None:
         raise LabelAuditError("this audit has no boxes; expected one of labelaudit.audit_detections")
-    if not 0 <= min_confidence <= 1:
+    if min_confidence is not None and not 0 <= min_confidence <= 1:
         raise LabelAuditError(f"min_confidence={min_confidence} is out of range; expected 0 to 1")
     if decisions is None and audit.info.get("trust", 1.0) == 0:
         raise LabelAuditError(
@@ -102,6 +108,11 @@ def correct_boxes(
     if decisions is not None:
         from labelaudit.detection.findings.review import reviewed
 
+        choices = {"min_confidence": min_confidence, "remove_spurious": remove_spurious or None}
+        choices |= {"copy_missing": copy_missing or None, "classes": classes and None, "boxes": boxes and None}
+        for name, value in choices.items():
+            if value is not None:
+                raise LabelAuditError(f"decisions= are all applied, so {name}={value} says nothing; leave it out")
         audit = reviewed(audit, decisions)
         classes = boxes = remove_spurious = copy_missing = True
     image_sizes = given_sizes(image_sizes)
@@ -110,25 +121,39 @@ def correct_boxes(
         table.category_names = dict(audit.info["category_names"])
     names = _names(table, audit)
     _same(table, audit.objects, names)
-    frame, removed = _corrected(table, audit, classes, boxes, remove_spurious, copy_missing, min_confidence)
+    least = LEAST if min_confidence is None else min_confidence
+    frame, removed = _corrected(table, audit, classes, boxes, remove_spurious, copy_missing, least)
     found = CorrectedBoxes(frame, removed)
     if out is None and not in_place:
         return found
     if not isinstance(ground_truth, str | os.PathLike) and (in_place or format is None):
         raise LabelAuditError('a frame has no files: pass out= with format="coco", "yolo" or "voc"')
-    if format is not None and format not in FORMATS:
-        raise LabelAuditError(f"format={format!r} is unknown; expected one of {', '.join(FORMATS)}")
-    if in_place and (out is not None or format not in (None, table.format)):
-        raise LabelAuditError("in_place=True changes the files as they are; leave out= and format= away")
+    if in_place and format not in (None, table.format):
+        raise LabelAuditError(f"in_place=True changes the files as they are ({table.format}); leave format= out")
     table.image_sizes = {**table.image_sizes, **image_sizes}
     table.image_ids = list(audit.samples.index) if table.image_ids is None else table.image_ids
     old = Path(ground_truth) if isinstance(ground_truth, str | os.PathLike) else None
     kind = format or table.format
+    if kind != "voc":  # which has names only
+        changed = frame["change"].isin(["class", "missing"])
+        _refuse_nameless(frame[changed] if kind == table.format else frame, table, names)
     files = rendered(frame, table, kind, names, old if kind == table.format else None)
     if in_place and old is not None:
         return CorrectedBoxes(frame, removed, old, _replace(old, files, undo_log))
     assert out is not None
     return CorrectedBoxes(frame, removed, _write(Path(out), files))
+
+
+def _refuse_void(*, out: Any, in_place: bool, undo_log: Any, format: str | None) -> None:
+    """Refuse options of which one makes the other void."""
+    if format is not None and format not in FORMATS:
+        raise LabelAuditError(f"format={format!r} is unknown; expected one of {', '.join(FORMATS)}")
+    if in_place and out is not None:
+        raise LabelAuditError("out= and in_place=True say two things; pass one of them")
+    if undo_log is not None and not in_place:
+        raise LabelAuditError("undo_log= is about in_place=True, which was not asked for; pass both or neither")
+    if format is not None and out is None and not in_place:
+        raise LabelAuditError(f"format={format!r} is about what is written; pass out= as well, or leave it out")
 
 
 def corrections(objects: pd.DataFrame, min_confidence: float) -> pd.DataFrame:
@@ -192,12 +217,11 @@ def _corrected(
     columns = [name for name in ("image_id", "category", "x", "y", "w", "h", "is_crowd") if name in table.frame.columns]
     frame = table.frame[columns].reset_index(drop=True).copy()
     frame["row"], frame["change"] = np.arange(len(frame)), ""
-    back = {name: value for value, name in (table.category_names or {}).items()}
     issue = objects["issue"].astype(object).where(objects["issue"].notna(), "").to_numpy()
     sure = {kind: objects[f"{kind}_score"].to_numpy() >= least for kind in ("class", "location", "spurious")}
     if classes:
         rows = np.flatnonzero((issue == "class") & sure["class"] & objects["suggested_label"].notna().to_numpy())
-        values = [back.get(value, value) for value in objects["suggested_label"].iloc[rows]]
+        values = _values_of(objects["suggested_label"].iloc[rows], table)
         frame["category"] = _with(frame["category"], rows, values)
         frame.loc[rows, "change"] = "class"
     if boxes:
@@ -210,12 +234,44 @@ def _corrected(
     if missing:
         added = absent[absent["is_label_issue"] & (absent["confidence"] >= least)]
         new = added[["image_id", "category", "x", "y", "w", "h"]].assign(row=-1, change="missing")
-        new["category"] = pd.Series([back.get(value, value) for value in new["category"]], new.index, dtype=object)
+        new["category"] = pd.Series(_values_of(new["category"], table), new.index, dtype=object)
         if "is_crowd" in frame:
             new["is_crowd"] = False
         if len(new):
             frame = pd.concat([frame.astype({"category": object}), new], ignore_index=True).infer_objects()
     return frame.reset_index(drop=True), tuple(removed.tolist())
+
+
+def _values_of(labels: Iterable[Any], table: BoxTable) -> list[Any]:
+    """Return what the files write for labels: the category's number where they have numbers with names.
+
+    Raises:
+        LabelAuditError: two categories have the name of one.
+    """
+    found: dict[Any, list[Any]] = {}
+    for value, name in (table.category_names or {}).items():
+        found.setdefault(name, []).append(value)
+    values = [found.get(label, [label]) for label in labels]
+    unclear = next((several for several in values if len(several) > 1), None)
+    if unclear is not None:
+        name = (table.category_names or {})[unclear[0]]
+        raise LabelAuditError(
+            f"{table.source} has several categories called {name!r} ({', '.join(map(str, unclear))}), and it is not "
+            "clear which of them a correction means; give each a name of its own"
+        )
+    return [one[0] for one in values]
+
+
+def _refuse_nameless(frame: pd.DataFrame, table: BoxTable, names: dict[Any, str]) -> None:
+    """Refuse to write boxes of a category that the files have neither name nor number of."""
+    lacking = next((value for value in frame["category"].tolist() if value not in names), None)
+    if lacking is not None:
+        known = [*list(names.values())[:6], *(["..."] if len(names) > 6 else [])]
+        place = "classes.txt" if table.format == "yolo" else "categories"
+        raise LabelAuditError(
+            f"{table.source} has no category {lacking!r}, which a box is to have; it has {', '.join(known)}. "
+            f"Add it to {place} there, and correct again"
+        )
 
 
 def _with(column: pd.Series, rows: Any, values: list[Any]) -> Any:
@@ -226,15 +282,31 @@ def _with(column: pd.Series, rows: Any, values: list[Any]) -> Any:
 
 
 def _write(out: Path, files: dict[str, bytes]) -> Path:
-    """Write new files; "" is the one file that ``out`` itself is."""
+    """Write new files; a folder appears under its name when it is whole. "" is the one file that ``out`` itself is."""
     if out.exists() and (not out.is_dir() or any(out.iterdir()) or "" in files):
         raise LabelAuditError(f"{out} exists and is never overwritten; name a new one")
     if "" in files:
         open_folder(out.parent).write(out.name, files[""])
         return out
-    folder = open_folder(out)
-    for name, data in files.items():
-        folder.write(name, data)
+    whole = Path(os.path.abspath(out))
+    unfinished = whole.with_name(f"{whole.name}.{uuid.uuid4().hex[:8]}.unfinished")
+    try:
+        unfinished.mkdir(parents=True)
+        folder = open_folder(unfinished)
+        for name, data in files.items():
+            try:
+                folder.create(name, data)
+            except FileExistsError:
+                raise LabelAuditError(
+                    f"{name} would take the place of a file whose name differs in capitals alone, which {out.parent} "
+                    'does not tell apart; rename one of the pictures, or write format="coco"'
+                ) from None
+        if whole.exists():
+            whole.rmdir()
+        unfinished.rename(whole)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
     return out
 
 

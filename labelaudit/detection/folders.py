@@ -67,5 +67,5 @@ def file_names(
 
 
 def _without_ending(picture: str) -> str:
-    name = PurePosixPath(picture)
+    name = PurePosixPath(picture.replace("\\", "/"))  # Windows' folders too
     return name.stem if name.suffix.lower() in PICTURES else name.name

@@ -14,6 +14,14 @@ from labelaudit.errors import LabelAuditError
 
 def parse(path: Path) -> ElementTree.Element:
     """Return the root of an XML file that defines no document type, with its comments."""
+    try:
+        return parse_bytes(path.read_bytes(), path)
+    except OSError as problem:
+        raise LabelAuditError(f"{path} cannot be read as XML: {problem}") from None
+
+
+def parse_bytes(data: bytes, path: Path) -> ElementTree.Element:
+    """Return the root of what an XML file holds, or will hold."""
     builder = ElementTree.TreeBuilder(insert_comments=True, insert_pis=True)
     parser = expat.ParserCreate()
     parser.buffer_text = True
@@ -31,9 +39,9 @@ def parse(path: Path) -> ElementTree.Element:
     parser.CommentHandler = lambda text: builder.comment(text)
     parser.ProcessingInstructionHandler = lambda target, text: builder.pi(target, text)
     try:
-        parser.Parse(path.read_bytes(), True)
+        parser.Parse(data, True)
         return builder.close()
-    except (expat.ExpatError, OSError) as problem:
+    except (expat.ExpatError, ValueError, LookupError) as problem:  # the latter two: an encoding that expat lacks
         raise LabelAuditError(f"{path} cannot be read as XML: {problem}") from None
 
 
@@ -76,17 +84,23 @@ def read(folder: Path) -> BoxTable:
         size = [_number(root, f"size/{side}", path, needed=False) for side in ("width", "height")]
         if all(size):
             sizes[of] = (size[0], size[1])
-        for item in root.iter("object"):
-            name = (item.findtext("name") or "").strip()
-            if not name:
-                raise LabelAuditError(f"{path}: an object has no name")
-            left, top, right, bottom = (
-                _number(item, f"bndbox/{side}", path) for side in ("xmin", "ymin", "xmax", "ymax")
-            )
+        for name, left, top, right, bottom in objects_of(root, path):
             rows.append([of, name, left - 1, top - 1, right - left + 1, bottom - top + 1])
     frame = pd.DataFrame(rows, columns=["image_id", "category", "x", "y", "w", "h"])
     own = {of: path.name for of, path in files.items()}
     return BoxTable(frame, str(folder), ids, sizes, None, "voc", pictures, own)
+
+
+def objects_of(root: ElementTree.Element, path: Path) -> list[tuple[str, float, float, float, float]]:
+    """Return name, xmin, ymin, xmax and ymax of every object of a file."""
+    found = []
+    for item in root.iter("object"):
+        name = (item.findtext("name") or "").strip()
+        if not name:
+            raise LabelAuditError(f"{path}: an object has no name")
+        left, top, right, bottom = (_number(item, f"bndbox/{side}", path) for side in ("xmin", "ymin", "xmax", "ymax"))
+        found.append((name, left, top, right, bottom))
+    return found
 
 
 def _number(element: ElementTree.Element, where: str, path: Path, needed: bool = True) -> float:

@@ -6,9 +6,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
+
 from labelaudit.detection.rows import Row, untouched
 from labelaudit.detection.table import BoxTable
-from labelaudit.detection.voc import around, parse
+from labelaudit.detection.voc import around, objects_of, parse, parse_bytes
+from labelaudit.detection.voc_text import SIDES, OddLayoutError, edited, texts_of
 
 
 def rendered(
@@ -21,8 +24,8 @@ def rendered(
         table: what was read: the pictures' names and sizes.
         names: of the categories.
         called: the file of every image.
-        old: the folder that the boxes were read from: files without a change are kept as they are, and of the others
-            whatever did not change, comments too.
+        old: the folder that the boxes were read from: files without a change are kept as they are, and in the others
+            only the corrected names, numbers and objects change.
     """
     files, start = {}, 0
     for of, rows in images.items():
@@ -31,12 +34,40 @@ def rendered(
         items = list(root.iter("object"))
         data = path.read_bytes() if path is not None else b""
         if path is None or not untouched(rows, len(items)):
-            _change(root, items, rows, start, names)
-            head, tail = around(data) if data else (b"", b"\n")
-            data = head + ElementTree.tostring(root) + tail
+            changed = _edited(data, rows, start, names, path) if path is not None else None
+            data = _rewritten(data, root, items, rows, start, names) if changed is None else changed
         files[called[of]] = data
         start += len(items)
     return files
+
+
+def _edited(data: bytes, rows: list[Row], start: int, names: dict[Any, str], path: Path) -> bytes | None:
+    """Return the file with nothing changed but its corrections; None where its layout does not allow that."""
+    try:
+        data = edited(data, rows, start, names)
+    except OddLayoutError:
+        return None
+    found = objects_of(parse_bytes(data, path), path)
+    wanted = [texts_of(row, names) for row in rows]
+    same = len(found) == len(wanted) and all(
+        one[0] == texts["name"].strip() and np.allclose(one[1:], [float(texts[side]) for side in SIDES], rtol=1e-8)
+        for one, texts in zip(found, wanted, strict=True)
+    )
+    return data if same else None
+
+
+def _rewritten(
+    data: bytes,
+    root: ElementTree.Element,
+    items: list[ElementTree.Element],
+    rows: list[Row],
+    start: int,
+    names: dict[Any, str],
+) -> bytes:
+    """Return the file written anew, indented, with whatever did not change."""
+    _change(root, items, rows, start, names)
+    head, tail = around(data) if data else (b"", b"\n")
+    return head + ElementTree.tostring(root) + tail
 
 
 def _change(
@@ -58,7 +89,7 @@ def _change(
 
 def _new_root(image_id: Any, table: BoxTable) -> ElementTree.Element:
     root = ElementTree.Element("annotation")
-    picture = PurePosixPath(table.pictures.get(image_id, str(image_id)))
+    picture = PurePosixPath(table.pictures.get(image_id, str(image_id)).replace("\\", "/"))
     if picture.parent.name:
         ElementTree.SubElement(root, "folder").text = str(picture.parent)
     ElementTree.SubElement(root, "filename").text = picture.name
@@ -70,15 +101,15 @@ def _new_root(image_id: Any, table: BoxTable) -> ElementTree.Element:
     return root
 
 
-def _set(item: ElementTree.Element, row: dict[str, Any], names: dict[Any, str]) -> None:
-    """Write what changed into an object: corners count from 1, and both lie in the box."""
+def _set(item: ElementTree.Element, row: Row, names: dict[Any, str]) -> None:
+    """Write what changed into an object."""
+    texts = texts_of(row, names)
     if row["change"] in ("class", "missing"):
-        _child(item, "name").text = str(names.get(row["category"], row["category"]))
+        _child(item, "name").text = texts["name"]
     if row["change"] in ("location", "missing"):
         box = _child(item, "bndbox")
-        corners = (row["x"] + 1, row["y"] + 1, row["x"] + row["w"], row["y"] + row["h"])
-        for name, value in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True):
-            _child(box, name).text = f"{value:.10g}"
+        for name in SIDES:
+            _child(box, name).text = texts[name]
 
 
 def _child(item: ElementTree.Element, name: str) -> ElementTree.Element:

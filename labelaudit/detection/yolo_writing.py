@@ -32,16 +32,14 @@ def rendered(
     files, start = {}, 0
     for of, rows in images.items():
         path = old / called[of] if old is not None and of in table.files else None
-        before = [line for line in text(path).splitlines() if line.strip()] if path is not None else []
+        lines = text(path).splitlines(keepends=True) if path is not None else []
+        places = [place for place, line in enumerate(lines) if line.strip()]
         data = path.read_bytes() if path is not None else b""
-        if not untouched(rows, len(before)) or path is None:
-            lines = [
-                _line(row, before[row["row"] - start] if before and row["row"] >= 0 else "", numbers, table)
-                for row in rows
-            ]
-            data = _encoded(lines, data)
+        if not untouched(rows, len(places)) or path is None:
+            mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
+            data = mark + _changed(lines, places, rows, start, numbers, table).encode()
         files[called[of]] = data
-        start += len(before)
+        start += len(places)
     if not kept:
         files["classes.txt"] = "".join(f"{name}\n" for name in names.values()).encode()
     if old is not None:
@@ -49,12 +47,41 @@ def rendered(
     return files
 
 
+def _changed(
+    lines: list[str], places: list[int], rows: list[Row], start: int, numbers: dict[Any, int], table: BoxTable
+) -> str:
+    """Return a file's text with its boxes those of the rows; empty lines, spaces and line ends stay.
+
+    Args:
+        lines: of the file, with their ends.
+        places: which of them are boxes.
+        rows: the boxes.
+        start: number of the file's first old box among all.
+        numbers: of the categories.
+        table: what was read.
+    """
+    of_place = {places[row["row"] - start]: row for row in rows if places and row["row"] >= 0}
+    boxes = set(places)
+    kept = [
+        _line(of_place[place], line, numbers, table) if place in of_place else line
+        for place, line in enumerate(lines)
+        if place in of_place or place not in boxes
+    ]
+    new = [row for row in rows if row["row"] < 0 or not places]
+    end = "\r\n" if any(line.endswith("\r\n") for line in lines) else "\n"
+    if new and kept and not kept[-1].endswith(("\n", "\r")):
+        kept[-1] += end
+    return "".join([*kept, *(_line(row, "", numbers, table) + end for row in new)])
+
+
 def _line(row: Row, before: str, numbers: dict[Any, int], table: BoxTable) -> str:
-    """Return a box's line; of the line before, whatever did not change."""
+    """Return a box's line; of the line before, whatever did not change, with the space around it."""
     if before and not row["change"]:
         return before
+    number = str(numbers[row["category"]])
+    bare = before.strip()
     if before and row["change"] == "class":
-        return f"{numbers[row['category']]} {before.split(maxsplit=1)[1]}"
+        return before.replace(bare, number + bare[len(bare.split(maxsplit=1)[0]) :], 1)
     if row["image_id"] not in table.image_sizes:
         raise LabelAuditError(
             f"the size of picture {row['image_id']!r} is unknown, and YOLO's numbers are shares of it. Pass "
@@ -63,11 +90,5 @@ def _line(row: Row, before: str, numbers: dict[Any, int], table: BoxTable) -> st
     width, height = table.image_sizes[row["image_id"]]
     middle = ((row["x"] + row["w"] / 2) / width, (row["y"] + row["h"] / 2) / height)
     values = (*middle, row["w"] / width, row["h"] / height)
-    return " ".join([str(numbers[row["category"]]), *(f"{value:.6f}" for value in values)])
-
-
-def _encoded(lines: list[str], before: bytes) -> bytes:
-    """Return lines with the ends, and the byte order mark, of the file before."""
-    end = "\r\n" if b"\r\n" in before else "\n"
-    mark = codecs.BOM_UTF8 if before.startswith(codecs.BOM_UTF8) else b""
-    return mark + "".join(f"{line}{end}" for line in lines).encode()
+    text_of_box = " ".join([number, *(f"{value:.6f}" for value in values)])
+    return before.replace(bare, text_of_box, 1) if before else text_of_box

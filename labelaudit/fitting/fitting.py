@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,7 +24,7 @@ from labelaudit.fitting.image_sources import Images
 from labelaudit.fitting.out_of_sample import HELD_OUT, OutOfSample, probabilities_of, votes_of, votes_of_tracker
 from labelaudit.fitting.plan import Progress, coverage, plan_text
 from labelaudit.fitting.splits import Split, n_folds, split_of
-from labelaudit.fitting.state import Repeat, State, claim, open_state
+from labelaudit.fitting.state import Repeat, State, claim, holds_results, open_state
 from labelaudit.history import History, open_history
 from labelaudit.history.folder import write_file
 
@@ -50,7 +51,8 @@ def fit(
     Args:
         config: a YAML file, a mapping of keys or a `FitConfig`; default: the defaults.
         data: arrays instead of data_path: images (n, H, W[, C]) and labels (n,).
-        overwrite: start anew in a results folder that holds another run.
+        overwrite: start anew in a results folder that holds another run; its results are deleted once the new settings
+            have trained on a batch.
         progress: print the plan, and bars, to standard error.
         **keys: keys of the configuration, such as ``data_path="photos"``; they come before the file's.
 
@@ -84,12 +86,15 @@ def fit(
             f"all {len(images):,} images are of one class, {images.class_names[0]!r}; expected two or more"
         )
     place = "" if data is not None else os.path.abspath(settings.data_path)
-    state = open_state(settings, images, place, n_folds(settings.n_repeats, settings.test_split), overwrite=overwrite)
+    folds = n_folds(settings.n_repeats, settings.test_split)
     tracker = None
     if settings.pred_tracker is not None:  # what is wrong with it is said before the training
         tracker = votes_of_tracker(settings.pred_tracker, images.ids, images.class_names, images.labels)
+    if overwrite and holds_results(settings.folder):
+        _try(training, settings, images, source, folds)
+    state = open_state(settings, images, place, folds, overwrite=overwrite)
     _write_inputs(settings, images)
-    splits = [_split(settings, images, state, repeat) for repeat in range(settings.n_repeats)]
+    splits = [_split(settings, images, state.folds, repeat) for repeat in range(settings.n_repeats)]
     bar = Progress(progress, settings.n_repeats, settings.num_epochs)
     done = sum(repeat < settings.n_repeats for repeat in state.repeats)
     reading = how + (", read by FFCV" if settings.fast_loader == FFCV else "")
@@ -117,12 +122,12 @@ def _training() -> Any:
         ) from None
 
 
-def _split(settings: FitConfig, images: ImageList, state: State, repeat: int) -> Split:
+def _split(settings: FitConfig, images: ImageList, folds: int, repeat: int) -> Split:
     return split_of(
         images.labels,
         repeat,
         kind=settings.splits,
-        folds=state.folds,
+        folds=folds,
         test_split=settings.test_split,
         val_split=settings.val_split if settings.track_eval else None,
         seed=settings.seed,
@@ -138,6 +143,15 @@ def _write_inputs(settings: FitConfig, images: ImageList) -> None:
     write_file(settings.folder / "unreadable.csv", table.to_csv(index=False, lineterminator="\n").encode())
 
 
+def _try(training: Any, settings: FitConfig, images: ImageList, source: Images, folds: int) -> None:
+    """Train on one batch elsewhere: what is wrong with the settings is said before old results are deleted."""
+    told = training.Told(lambda: None, lambda *_: None, lambda *_: None)
+    split = _split(settings, images, folds, 0)
+    with tempfile.TemporaryDirectory() as place:
+        history, checkpoints = Path(place) / "history", Path(place) / "checkpoints"
+        _train_repeat(training, settings, images, source, split, history, checkpoints, 0, told, trial=True)
+
+
 def _train(
     training: Any,
     settings: FitConfig,
@@ -150,12 +164,36 @@ def _train(
 ) -> None:
     started = time.perf_counter()
     bar.begin(repeat, settings.num_epochs * -(-len(split.train) // settings.batch_size))
-    epoch = training.train_repeat(
+    history, told = state.history(repeat), training.Told(bar.batch, bar.epoch, bar.accuracy)
+    epoch = _train_repeat(
+        training, settings, images, source, split, history, state.checkpoints(repeat), repeat, told, trial=False
+    )
+    bar.end()
+    _refuse_diverged(open_history(history), settings.learning_rate)
+    state.repeats[repeat] = Repeat(epoch, round(time.perf_counter() - started, 3))
+    state.save()
+
+
+def _train_repeat(
+    training: Any,
+    settings: FitConfig,
+    images: ImageList,
+    source: Images,
+    split: Split,
+    history: Path,
+    checkpoints: Path,
+    repeat: int,
+    told: Any,
+    *,
+    trial: bool,
+) -> int:
+    """Train one repeat with the settings, or only try to; return the epoch that counts."""
+    epoch: int = training.train_repeat(
         source,
         images.labels,
         split,
-        history=state.history(repeat),
-        checkpoints=state.checkpoints(repeat),
+        history=history,
+        checkpoints=checkpoints,
         sample_ids=images.ids,
         class_names=images.class_names,
         model_name=settings.model_name,
@@ -167,12 +205,10 @@ def _train(
         augment=settings.augment,
         device=settings.device,
         seed=(settings.seed, repeat),
-        told=training.Told(bar.batch, bar.epoch, bar.accuracy),
+        told=told,
+        trial=trial,
     )
-    bar.end()
-    _refuse_diverged(open_history(state.history(repeat)), settings.learning_rate)
-    state.repeats[repeat] = Repeat(epoch, round(time.perf_counter() - started, 3))
-    state.save()
+    return epoch
 
 
 def _refuse_diverged(history: History, learning_rate: float) -> None:

@@ -134,6 +134,11 @@ def _foreign(place: Path) -> LabelAuditError:
     return LabelAuditError(f"{place} exists and is not of labelaudit fit; name another results_path")
 
 
+def holds_results(folder: Path) -> bool:
+    """Say whether there is anything that a new start would delete."""
+    return any(os.path.lexists(folder / name) for name in RESULTS)
+
+
 def claim(config: FitConfig) -> None:
     """Mark a results folder as ours, before anything else is written into it or deleted from it.
 

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from labelaudit.auditing import Audit, load_audit
 from labelaudit.auditing.fingerprint import fingerprint
 from labelaudit.errors import LabelAuditError
+from labelaudit.relabeling.whole_numbers import as_integer, same_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,28 +74,46 @@ def changes_from(
             was (of it the flagged rows count).
         min_confidence: smallest suggestion_confidence, 0 to 1; default: 0.9 for an audit and for its table, none for
             corrections, which were chosen already. Decisions have no confidence.
-        class_names: one name per class, where the labels on disk are numbers and the source has names.
+        class_names: one name per class, where the labels on disk are numbers and the source has names, or the other
+            way round.
         audit: the audit that the decisions belong to; then they are checked against it.
 
     Raises:
-        LabelAuditError: the source is none of these, its decisions belong to other labels than the audit's, or it has
-            no confidences to compare ``min_confidence`` with.
+        LabelAuditError: the source is none of these, its decisions belong to other labels than the audit's, it has no
+            confidences to compare ``min_confidence`` with, or ``class_names`` are not those of the audit.
     """
-    if isinstance(source, Audit):
-        return _of_audit(source, min_confidence)
-    if isinstance(source, (str, os.PathLike)):
-        path = Path(source)
-        if path.is_dir():
-            return _of_audit(load_audit(path), min_confidence)
+    if isinstance(class_names, str):
+        raise LabelAuditError(
+            f"class_names is the text {class_names!r}; expected one name per class, such as ['a', 'b']"
+        )
+    path = Path(source) if isinstance(source, (str, os.PathLike)) else None
+    if isinstance(source, Audit) or (path is not None and path.is_dir()):
+        found = source if path is None else load_audit(path)
+        if audit is not None and audit is not found and fingerprint(audit) != fingerprint(found):
+            raise LabelAuditError("corrections is an audit, and audit= another one; leave audit= out")
+        return _of_audit(found, min_confidence, class_names)
+    if path is not None:
         return _of_table(_read(path), min_confidence, class_names, audit, str(path))
     return _of_table(source, min_confidence, class_names, audit, "the table")
 
 
-def _of_audit(audit: Audit, min_confidence: float | None) -> Changes:
+def _of_audit(audit: Audit, min_confidence: float | None, class_names: Sequence[str] | None) -> Changes:
+    names = _names(class_names, audit.class_names)
     table = audit.corrections(MIN_CONFIDENCE if min_confidence is None else min_confidence)
     labels = zip(table["given_label"].tolist(), table["suggested_label"].tolist(), strict=True)
     rows = [Change(sample, given, new) for sample, (given, new) in zip(table.index.tolist(), labels, strict=True)]
-    return Changes(tuple(rows), audit.class_names, _audited(audit))
+    return Changes(tuple(rows), names, _audited(audit))
+
+
+def _names(given: Sequence[str] | None, known: Sequence[str] | None) -> list[str] | None:
+    """Return the names of the classes as the caller or the source gives them; refuse two that differ."""
+    names, others = ([str(name) for name in one] if one is not None else None for one in (given, known))
+    if names is not None and others is not None and names != others:
+        raise LabelAuditError(
+            f"class_names is {', '.join(names)}, and the audit's classes are {', '.join(others)}; leave class_names= "
+            "out"
+        )
+    return others if names is None else names
 
 
 def _audited(audit: Audit) -> tuple[list[Any], list[Any]]:
@@ -134,13 +155,13 @@ def _of_table(
             f"{where} has columns {', '.join(map(str, columns)) or 'none'}; expected given_label with suggested_label "
             "(audit.corrections()), or with action and label (labelaudit.load_decisions())"
         )
-    if not table.index.is_unique:
-        raise LabelAuditError(f"{where} names sample {table.index[table.index.duplicated()][0]} twice")
+    twice = table.index.astype(str).duplicated()  # 2 and "2" are one sample
+    if twice.any():
+        raise LabelAuditError(f"{where} names sample {table.index[twice][0]} twice")
     if audit is not None:
         _same_run(table, audit, where)
     table = _sure(table, min_confidence, where, decided=decided)
-    known = class_names or table.attrs.get("class_names") or (audit.class_names if audit is not None else None)
-    names = None if known is None else [str(name) for name in known]
+    names = _names(class_names, table.attrs.get("class_names") or (audit.class_names if audit is not None else None))
     new = table["label" if decided else "suggested_label"]
     rows, disputed = [], []
     actions = table["action"].tolist() if decided else ["relabel"] * len(table)
@@ -148,9 +169,11 @@ def _of_table(
         if action == "disputed":
             disputed.append(sample)
         elif action == "remove":
-            rows.append(Change(sample, given, None))
+            rows.append(Change(sample, as_integer(given), None))
+        elif action == "relabel" and isinstance(label, str) and not label.strip():
+            raise LabelAuditError(f"{where}: the new label of sample {sample} is empty; expected a class")
         elif action == "relabel" and not pd.isna(label) and label != given:
-            rows.append(Change(sample, given, _like(label, given)))
+            rows.append(Change(sample, as_integer(given), as_integer(label)))
     return Changes(tuple(rows), names, None if audit is None else _audited(audit), tuple(disputed))
 
 
@@ -178,11 +201,6 @@ def _sure(table: pd.DataFrame, min_confidence: float | None, where: str, *, deci
         raise LabelAuditError(f"{where}: suggestion_confidence holds what is no number: {problem}") from None
 
 
-def _like(label: Any, given: Any) -> Any:
-    """Return a label as an integer where the given ones are: pandas reads a column with gaps as floats."""
-    return int(label) if isinstance(label, float) and not isinstance(given, str) else label
-
-
 def _same_run(table: pd.DataFrame, audit: Audit, where: str) -> None:
     bound = table["fingerprint"].unique() if "fingerprint" in table else []
     if len(bound) and list(bound) != [fingerprint(audit)]:
@@ -192,7 +210,9 @@ def _same_run(table: pd.DataFrame, audit: Audit, where: str) -> None:
         )
     audited = audit.samples["given_label"]
     given = audited.set_axis(audited.index.astype(str)).reindex(table.index.astype(str))
-    differing = given.isna().to_numpy() | (given.astype(str).to_numpy() != table["given_label"].astype(str).to_numpy())
+    pairs = zip(given.astype(str), table["given_label"].astype(str), strict=True)
+    names = audit.class_names or ()
+    differing = given.isna().to_numpy() | np.array([not same_label(there, one, names) for one, there in pairs], bool)
     if differing.any():
         raise LabelAuditError(
             f"{where} decides on sample {table.index[differing.argmax()]}, which the audit lacks with that label"

@@ -9,6 +9,7 @@ from typing import Any
 from labelaudit.errors import LabelAuditError
 from labelaudit.relabeling.changes import Change, Changes
 from labelaudit.relabeling.label_file import LabelFile
+from labelaudit.relabeling.whole_numbers import same_label
 
 ID_NAMES = ("sample_id", "id", "image_id", "file_name", "filename", "file", "path", "image", "index")
 LABEL_NAMES = ("label", "labels", "given_label", "class", "target", "category", "y")
@@ -39,34 +40,105 @@ def find(file: LabelFile, changes: Changes, id_column: str | None, label_column:
         LabelAuditError: no column fits, several do, or the labels are no longer those audited.
     """
     id_name, rows = _find_ids(file, [str(change.sample) for change in changes.rows], id_column, where)
+    if id_name is None and file.guessed:
+        _refuse_a_label_as_header(file, changes, where)
     if label_column is not None:
         chosen = [_number(file, label_column, where)]
     else:
         chosen = [number for number, name in enumerate(file.names) if name != id_name]
-    fits: list[tuple[int, int, Writing]] = []
+    names = changes.class_names or ()
+    fits: list[tuple[int, Writing]] = []
+    nearest, most = chosen[0] if chosen else 0, 0
     for number in chosen:
         values = file.column(number)
         if values is None:
             continue
         here = [values[row] for row in rows]
-        fits += [(_fitting(here, changes.rows, writing), number, writing) for writing in _writings(changes)]
-    best = max((fit[0] for fit in fits), default=0)
-    winners = {number: writing for count, number, writing in reversed(fits) if count == best}
-    if best == len(rows) and len(winners) > 1:
-        winners = {number: w for number, w in winners.items() if file.names[number].lower() in LABEL_NAMES} or winners
-        if len(winners) > 1:
-            which = ", ".join(repr(file.names[number]) for number in sorted(winners))
-            raise LabelAuditError(f"{where}: the labels may be in column {which}; say which with --label-column")
-    if best < len(rows):
-        named = [n for n in chosen if file.names[n].lower() in LABEL_NAMES] if label_column is None else chosen
-        _refuse(file, changes, rows, (named or list(winners) or chosen)[0], where)
-    number, writing = next(iter(winners.items()))
+        for writing in _writings(changes):
+            count = _fitting(here, changes.rows, writing, names)
+            fits += [(number, writing)] if count == len(rows) else []
+            nearest, most = (number, count) if count > most else (nearest, most)
+    named = [number for number in chosen if file.names[number].lower() in LABEL_NAMES]
+    if not fits:
+        _refuse(file, changes, rows, (named if label_column is None and named else [nearest])[0], where)
+    fits = _as_audited(file, fits, id_name, changes)
+    fitting = {number for number, _ in fits}
+    if fitting.isdisjoint(named):
+        stale = next((number for number in named if _holds_classes(file, number, rows, changes)), None)
+        if stale is not None:  # that others fit may be chance: there are few changes, and fewer classes
+            _refuse(file, changes, rows, stale, where)
+    elif len(fitting) > 1:
+        fits = [(number, writing) for number, writing in fits if number in named]
+        fitting = {number for number, _ in fits}
+    if len(fitting) > 1:
+        which = ", ".join(repr(file.names[number]) for number in sorted(fitting))
+        raise LabelAuditError(f"{where}: the labels may be in column {which}; say which with --label-column")
+    number = fitting.pop()
+    writing = _one_writing(file, number, [writing for _, writing in fits], changes, where)
     return Found(id_name, number, rows, writing)
+
+
+def _refuse_a_label_as_header(file: LabelFile, changes: Changes, where: str) -> None:
+    """Refuse to take a first line for names where that would shift the numbers of all rows."""
+    labels = {str(label) for one in changes.rows for label in (one.given, one.new)} | set(changes.class_names or ())
+    found = next((name for name in file.names if name in labels), None)
+    if found is not None:
+        raise LabelAuditError(
+            f"{where}: the first line has {found!r}, which is a class: say whether it has the names of the columns "
+            "(header=True, --header) or is the first sample (header=False, --no-header)"
+        )
+
+
+def _as_audited(
+    file: LabelFile, fits: list[tuple[int, Writing]], id_name: str | None, changes: Changes
+) -> list[tuple[int, Writing]]:
+    """Of columns and writings that fit the changes, return those that fit most of all that was audited, if known."""
+    if len(fits) == 1 or changes.audited is None:
+        return fits
+    ids = None if id_name is None else file.column(file.names.index(id_name))
+    row_of = {str(row): row for row in range(file.n_rows)} if ids is None else {one: row for row, one in enumerate(ids)}
+    pairs = [(row_of[str(one)], label) for one, label in zip(*changes.audited, strict=True) if str(one) in row_of]
+    names = changes.class_names or ()
+    scores = []
+    for number, writing in fits:
+        values = file.column(number) or []
+        scores.append(sum(same_label(values[row], writing(label), names) for row, label in pairs))
+    return [fit for fit, score in zip(fits, scores, strict=True) if score == max(scores)]
+
+
+def _holds_classes(file: LabelFile, number: int, rows: list[int], changes: Changes) -> bool:
+    """Say whether a column has labels of these changes in rows that they are about, if not the right ones."""
+    values = file.column(number) or [""] * file.n_rows
+    labels = [label for one in changes.rows for label in (one.given, one.new) if label is not None]
+    known = {writing(label) for writing in _writings(changes) for label in labels} | set(changes.class_names or ())
+    return any(values[row] in known for row in rows)
+
+
+def _one_writing(file: LabelFile, number: int, fitting: list[Writing], changes: Changes, where: str) -> Writing:
+    """Return the way in which a column writes labels: that of most of its values, where several fit the changes."""
+    if len(fitting) == 1:
+        return fitting[0]
+    names = changes.class_names or []
+    labels = range(len(names)) if all(isinstance(change.given, int) for change in changes.rows) else names
+    values = set(file.column(number) or [])
+    known = [len(values & {writing(label) for label in labels}) for writing in fitting]
+    fitting = [writing for writing, count in zip(fitting, known, strict=True) if count == max(known)]
+    new = [change.new for change in changes.rows if change.new is not None]
+    unclear = next((label for label in new if len({writing(label) for writing in fitting}) > 1), None)
+    if unclear is not None:
+        either = " or ".join(repr(writing(unclear)) for writing in fitting)
+        raise LabelAuditError(
+            f"{where}: column {file.names[number]!r} may hold names of classes or their numbers, so that the new label "
+            f"{unclear!r} would be {either}; pass the audit as well (audit=, --audit): all labels are then compared"
+        )
+    return fitting[0]
 
 
 def _number(file: LabelFile, name: str, where: str) -> int:
     if name not in file.names:
         raise LabelAuditError(f"{where} has no column {name!r}; it has {', '.join(file.names)}")
+    if file.names.count(name) > 1:
+        raise LabelAuditError(f"{where} has {file.names.count(name)} columns {name!r}; give each a name of its own")
     return file.names.index(name)
 
 
@@ -119,26 +191,32 @@ def _find_ids(file: LabelFile, wanted: list[str], column: str | None, where: str
 
 
 def _writings(changes: Changes) -> list[Writing]:
-    """Return the ways in which a label may be written: as it is, or as the number of its class."""
+    """Return the ways in which a label may be written: as it is, or as the number of its class, or as its name."""
     ways: list[Writing] = [str]
     if changes.class_names is not None:
-        numbers = {name: str(number) for number, name in enumerate(changes.class_names)}
+        names = changes.class_names
+        numbers = {name: str(number) for number, name in enumerate(names)}
         ways.append(lambda label: numbers.get(str(label)))
+        if all(isinstance(change.given, int) for change in changes.rows):
+            ways.append(lambda label: names[label] if isinstance(label, int) and 0 <= label < len(names) else None)
     return ways
 
 
-def _fitting(values: list[str], rows: Sequence[Change], writing: Writing) -> int:
-    return sum(value == writing(change.given) for value, change in zip(values, rows, strict=True))
+def _fitting(values: list[str], rows: Sequence[Change], writing: Writing, names: Sequence[str]) -> int:
+    return sum(same_label(value, writing(change.given), names) for value, change in zip(values, rows, strict=True))
 
 
 def _refuse(file: LabelFile, changes: Changes, rows: list[int], column: int, where: str) -> None:
     values = file.column(column) or [""] * file.n_rows
     here = [values[row] for row in rows]
-    writing = max(_writings(changes), key=lambda way: _fitting(here, changes.rows, way))
+    names = changes.class_names or ()
+    writing = max(_writings(changes), key=lambda way: _fitting(here, changes.rows, way, names))
     differing = [
-        (change, value) for change, value in zip(changes.rows, here, strict=True) if value != writing(change.given)
+        (change, value)
+        for change, value in zip(changes.rows, here, strict=True)
+        if not same_label(value, writing(change.given), names)
     ]
-    done = sum(change.new is not None and value == writing(change.new) for change, value in differing)
+    done = sum(change.new is not None and same_label(value, writing(change.new), names) for change, value in differing)
     change, value = differing[0]
     hint = "they hold the new labels already" if done == len(differing) else "audit the labels that are there now"
     raise LabelAuditError(

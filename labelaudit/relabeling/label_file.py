@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,16 +11,25 @@ from typing import Any, Protocol
 from labelaudit.errors import LabelAuditError
 from labelaudit.relabeling.csv_text import CsvText
 from labelaudit.relabeling.json_text import JsonText
+from labelaudit.relabeling.whole_numbers import digits
 
 Column = list[str] | None
-KINDS = (".csv", ".tsv", ".txt", ".parquet", ".json", ".jsonl")
+TEXT_KINDS = (".csv", ".tsv", ".txt")
+KINDS = (*TEXT_KINDS, ".parquet", ".json", ".jsonl")
 
 
 class LabelFile(Protocol):
-    """A table of which one column's values can be changed."""
+    """A table of which one column's values can be changed.
+
+    Attributes:
+        names: of the columns.
+        n_rows: without a header.
+        guessed: whether it is only likely that the first line has the names.
+    """
 
     names: list[str]
     n_rows: int
+    guessed: bool
 
     def column(self, number: int) -> Column:
         """A column's values as text, row by row; None where it can hold neither ids nor labels."""
@@ -54,12 +64,14 @@ def open_label_file(path: Path, header: bool | None = None) -> LabelFile:
 
 class _Csv:
     def __init__(self, text: CsvText, header: bool | None) -> None:
+        if "\0" in text.text:
+            raise LabelAuditError("it has bytes of 0, as UTF-16 has; save it as UTF-8")
         if not text.lines:
             raise LabelAuditError("the file is empty")
         self._text = text
         first = text.values(0)
         named = not any(_is_number(value) for value in first) if header is None else header
-        self._skipped = int(named)
+        self._skipped, self.guessed = int(named), named and header is None
         self.names = first if named else [str(k) for k in range(len(first))]
         self.n_rows = len(text.lines) - self._skipped
         self._columns = self._read()
@@ -83,13 +95,17 @@ class _Csv:
 
 
 class _Parquet:
+    guessed = False
+
     def __init__(self, data: bytes) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         file = pq.ParquetFile(io.BytesIO(data))
         self._table: pa.Table = file.read()
-        self._compression = file.metadata.row_group(0).column(0).compression if file.num_row_groups else "SNAPPY"
+        first = file.metadata.row_group(0) if file.num_row_groups else None
+        self._compression = first.column(0).compression if first is not None and first.num_columns else "SNAPPY"
+        self._rows_in_group = (first.num_rows or None) if first is not None else None
         self.names, self.n_rows = self._table.column_names, self._table.num_rows
 
     def column(self, number: int) -> Column:
@@ -97,7 +113,8 @@ class _Parquet:
 
         kind = self._table.schema.field(number).type
         inner = kind.value_type if kinds.is_dictionary(kind) else kind
-        if not (kinds.is_integer(inner) or kinds.is_string(inner) or kinds.is_large_string(inner)):
+        texts = kinds.is_string(inner) or kinds.is_large_string(inner)
+        if not (texts or kinds.is_integer(inner) or kinds.is_floating(inner)):
             return None
         return ["" if value is None else str(value) for value in self._table.column(number).to_pylist()]
 
@@ -109,15 +126,23 @@ class _Parquet:
         old = self._table.column(column).to_pylist()
         for row, value in values.items():
             old[row] = _like(value, old[row])
-        table = self._table.set_column(column, field, pa.array(old, type=field.type))
+        try:
+            table = self._table.set_column(column, field, pa.array(old, type=field.type))
+        except (pa.ArrowInvalid, OverflowError):
+            longest = max(values.values(), key=len)
+            raise LabelAuditError(
+                f"column {field.name!r} is of {field.type}, which cannot hold a new label such as {longest!r}"
+            ) from None
         if dropped:
             table = table.take(pa.array([row for row in range(self.n_rows) if row not in dropped]))
         sink = io.BytesIO()
-        pq.write_table(table, sink, compression=self._compression)
+        pq.write_table(table, sink, compression=self._compression, row_group_size=self._rows_in_group)
         return sink.getvalue()
 
 
 class _Json:
+    guessed = False
+
     def __init__(self, text: JsonText) -> None:
         self._text = text
         self.names = list(dict.fromkeys(name for row in text.rows for name in row))
@@ -125,7 +150,7 @@ class _Json:
 
     def column(self, number: int) -> Column:
         values = [row.get(self.names[number]) for row in self._text.rows]
-        if any(isinstance(value, (dict, list, float, bool)) for value in values):
+        if any(isinstance(value, (dict, list, bool)) for value in values):
             return None
         return ["" if value is None else str(value) for value in values]
 
@@ -136,7 +161,15 @@ class _Json:
 
 
 def _like(text: str, old: Any) -> Any:
-    return int(text) if isinstance(old, int) else text
+    """Return a new label as a value of the old one's type."""
+    if not isinstance(old, (int, float)):
+        return text
+    if not _is_number(text) or not math.isfinite(float(text)) or (isinstance(old, int) and digits(text) != text):
+        raise LabelAuditError(
+            f"the labels to change are numbers such as {old}, and the new label {text!r} is none of that kind; decide "
+            "for a class that has a number, or change a file of names"
+        )
+    return type(old)(text)
 
 
 def _is_number(text: str) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,9 @@ from labelaudit.relabeling import columns, tree
 from labelaudit.relabeling.changes import Changes, changes_from
 from labelaudit.relabeling.label_file import open_label_file
 from labelaudit.relabeling.result import Relabelled
+from labelaudit.relabeling.target_options import refuse_unused
 from labelaudit.relabeling.undo_log import UndoLog, replace_file
+from labelaudit.relabeling.whole_numbers import as_written_there, digits, own_texts, same_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +39,7 @@ def relabel(
     id_column: str | None = None,
     label_column: str | None = None,
     header: bool | None = None,
-    how: str = "copy",
+    how: str | None = None,
     in_place: bool = False,
     undo_log: str | os.PathLike[str] | None = None,
     dry_run: bool = False,
@@ -44,7 +47,7 @@ def relabel(
     """Apply corrections to labels: into a new file or tree, or in place with an undo log.
 
     Everything is checked before anything is written. A correction holds for the label that was audited: where the
-    labels are no longer those, nothing is changed.
+    labels are no longer those, nothing is changed. An option that says nothing of the target is refused.
 
     Args:
         target: a label file (``.csv``, ``.tsv``, ``.txt``, ``.parquet``, ``.json``, ``.jsonl``), a folder of class
@@ -61,13 +64,14 @@ def relabel(
         id_column: name of a label file's column of ids; default: found by its contents, else the row is the id.
         label_column: name of its column of labels; default: found by its contents.
         header: whether a CSV file's first line has names; default: unless there is a number in it.
-        how: for a tree: "copy" or "link" files.
+        how: for a new tree: "copy" (default) or "link" files.
         in_place: change the file, or move files inside the tree, with an undo log for `undo_relabel`.
         undo_log: where to write that log; default: beside the target.
-        dry_run: write nothing; only say what would change.
+        dry_run: write nothing; only say what would change. (With an array nothing is written anyhow.)
 
     Raises:
-        LabelAuditError: labels are not those audited, columns or files are not found, or something is in the way.
+        LabelAuditError: labels are not those audited, columns or files are not found, something is in the way, or an
+            option would be ignored.
 
     Example:
         >>> import pandas as pd
@@ -75,41 +79,31 @@ def relabel(
         >>> relabel([0, 1, 1], wrong).labels.tolist()
         [0, 1, 0]
     """
-    one_of("how", how, ("copy", "link"))
+    if how is not None:
+        one_of("how", how, ("copy", "link"))
     for one in (corrections, audit):
         if isinstance(one, Audit):
             one.refuse_boxes("relabel()", "labelaudit.correct_boxes writes annotations")
     changes = changes_from(corrections, min_confidence=min_confidence, class_names=class_names, audit=audit)
-    of_files = {"id_column": id_column, "label_column": label_column, "header": header}
-    if not isinstance(target, (str, os.PathLike)):
-        _leave_out(of_files, "a label file", "an array")
-        return _array(target, changes, sample_ids)
-    path = Path(target)
-    if not path.exists():
+    path = Path(target) if isinstance(target, (str, os.PathLike)) else None
+    if path is not None and not path.exists():
         raise LabelAuditError(f"there is no file or folder {path}")
-    _leave_out({"sample_ids": sample_ids}, "an array", str(path))
+    options = {"out": out, "in_place": in_place, "undo_log": undo_log, "how": how}
+    of_files = {"id_column": id_column, "label_column": label_column, "header": header}
+    refuse_unused(path, {"sample_ids": sample_ids, **of_files, **options})
+    if path is None:
+        return dataclasses.replace(_array(target, changes, sample_ids), dry_run=dry_run)
+    place = None if in_place else _output(path, out, dry_run)
+    log = _log_path(path, undo_log) if in_place else None
     if path.is_dir():
-        _leave_out(of_files, "a label file", f"the folder {path}")
-    place = _output(path, out, in_place, dry_run)
-    log = _log_path(path, undo_log) if in_place and not dry_run else None
-    if path.is_dir():
-        return _tree(path, changes, place, how, log)
-    return _file(path, changes, place, log, (id_column, label_column, header))
+        return _tree(path, changes, place, how or "copy", log, dry_run)
+    return _file(path, changes, place, log, (id_column, label_column, header), dry_run)
 
 
-def _leave_out(options: Mapping[str, Any], about: str, target: str) -> None:
-    """Refuse options that say nothing of the target, rather than ignore them."""
-    for name, value in options.items():
-        if value is not None:
-            raise LabelAuditError(f"{name}={value!r} is about {about}; for {target} leave it out")
-
-
-def _output(path: Path, out: str | os.PathLike[str] | None, in_place: bool, dry_run: bool) -> Path | None:
-    if in_place and out is not None:
-        raise LabelAuditError("out= and in_place=True say two things; pass one of them")
-    if dry_run or in_place:
-        return None
+def _output(path: Path, out: str | os.PathLike[str] | None, dry_run: bool) -> Path | None:
     if out is None:
+        if dry_run:
+            return None
         raise LabelAuditError(
             "say where the new labels go: out= (--out), or change the old with in_place=True (--in-place)"
         )
@@ -122,11 +116,15 @@ def _output(path: Path, out: str | os.PathLike[str] | None, in_place: bool, dry_
 
 
 def _log_path(path: Path, undo_log: str | os.PathLike[str] | None) -> Path:
-    if undo_log is not None:
-        return Path(undo_log)
-    stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S%fZ")
-    whole = path.resolve()
-    return whole.with_name(f"{whole.name}.undo-{stamp}.jsonl")
+    if undo_log is None:
+        stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S%fZ")
+        whole = path.resolve()
+        return whole.with_name(f"{whole.name}.undo-{stamp}.jsonl")
+    log = Path(undo_log)
+    if path.is_dir() and log.resolve().is_relative_to(path.resolve()):
+        raise LabelAuditError(f"{log} lies inside {path}; name a place outside for the undo log")
+    UndoLog.check(log)
+    return log
 
 
 def _file(
@@ -135,6 +133,7 @@ def _file(
     out: Path | None,
     log: Path | None,
     options: tuple[str | None, str | None, bool | None],
+    dry_run: bool,
 ) -> Relabelled:
     id_column, label_column, header = options
     file = open_label_file(path, header)
@@ -142,11 +141,12 @@ def _file(
     rows: list[Any] = []
     if changes.rows:
         found = columns.find(file, changes, id_column, label_column, str(path))
-        rows = found.rows
+        rows, names = found.rows, changes.class_names or ()
+        here = file.column(found.label_column) or []
+        known = {*names, *own_texts(here)}
         if found.id_name is None and changes.audited is not None:
-            here = file.column(found.label_column) or []
             by_column = "name the column of ids with --id-column, or the file that was trained on"
-            _same_rows(here, found.writing, changes.audited, str(path), by_column)
+            _same_rows(here, found.writing, changes.audited, names, str(path), by_column)
         values, dropped = {}, set()
         for change, row in zip(changes.rows, rows, strict=True):
             text = None if change.new is None else found.writing(change.new)
@@ -157,19 +157,30 @@ def _file(
             if text is None:
                 dropped.add(row)
             else:
-                values[row] = text
-        data = file.replaced(found.label_column, values, dropped)
-    if out is not None:
+                values[row] = as_written_there(text, here[row], known)
+        try:
+            data = file.replaced(found.label_column, values, dropped)
+        except LabelAuditError as problem:
+            raise LabelAuditError(f"{path}: {problem}") from None
+    if dry_run:
+        return _result(changes, rows, None)
+    if log is None:
+        assert out is not None
         open_folder(out.parent).write(out.name, data)
-    elif log is not None:
-        writer = UndoLog(log, path)
-        replace_file(path, data, writer)
-        writer.close()
-    return _result(changes, rows, out, path, log)
+        return _result(changes, rows, out)
+    writer = UndoLog(log, path)
+    replace_file(path, data, writer)
+    writer.close()
+    return _result(changes, rows, path, log)
 
 
 def _same_rows(
-    here: Sequence[str], writing: columns.Writing, audited: tuple[list[Any], list[Any]], where: str, hint: str
+    here: Sequence[str],
+    writing: columns.Writing,
+    audited: tuple[list[Any], list[Any]],
+    names: Collection[str],
+    where: str,
+    hint: str,
 ) -> None:
     """Refuse rows that are not those audited, one for one, where a sample's id is the number of its row.
 
@@ -177,6 +188,7 @@ def _same_rows(
         here: (n,) labels as they are written there.
         writing: turns a label of the audit into that.
         audited: ids and given labels of all audited samples.
+        names: of the classes.
         where: what the rows are in, for messages.
         hint: what to type instead.
     """
@@ -189,7 +201,7 @@ def _same_rows(
             f"{audited[0][0]} to {audited[0][-1]}, which do not number them: {hint}"
         )
     for row, sample, label in zip(numbers, *audited, strict=True):
-        if here[row] != writing(label):
+        if not same_label(here[row], writing(label), names):
             raise LabelAuditError(
                 f"{where}: counted from 0, row {row} has label {here[row]}, but sample {sample} was audited as "
                 f"{writing(label)}: the rows are not in the order in which they were trained on, or are no longer "
@@ -197,21 +209,22 @@ def _same_rows(
             )
 
 
-def _tree(root: Path, changes: Changes, out: Path | None, how: str, log: Path | None) -> Relabelled:
+def _tree(root: Path, changes: Changes, out: Path | None, how: str, log: Path | None, dry_run: bool) -> Relabelled:
     moves = tree.plan(root, changes)
-    if out is not None:
+    places = list(moves.values())
+    if dry_run:
+        return _result(changes, places, None)
+    if log is None:
+        assert out is not None
         tree.write_tree(root, out, moves, how)
-    elif log is not None:
-        if log.resolve().is_relative_to(root.resolve()):
-            raise LabelAuditError(f"{log} lies inside {root}; name a place outside for the undo log")
-        writer = UndoLog(log, root)
-        tree.move_in_place(root, moves, writer)
-        writer.close()
-    return _result(changes, list(moves.values()), out, root, log)
+        return _result(changes, places, out)
+    writer = UndoLog(log, root)
+    tree.move_in_place(root, moves, writer)
+    writer.close()
+    return _result(changes, places, root, log)
 
 
-def _result(changes: Changes, places: list[Any], out: Path | None, path: Path, log: Path | None) -> Relabelled:
-    written = out if log is None else path
+def _result(changes: Changes, places: list[Any], written: Path | None, log: Path | None = None) -> Relabelled:
     return Relabelled(_table(changes, places), changes.disputed, written is None, written, log)
 
 
@@ -223,12 +236,17 @@ def _array(target: Any, changes: Changes, sample_ids: Sequence[Any] | None) -> R
     if len(ids) != len(old):
         raise LabelAuditError(f"sample_ids has {len(ids):,} entries, there are {len(old):,} labels")
     row_of = {str(one): row for row, one in enumerate(ids)}
+    if len(row_of) < len(ids):
+        twice = next(one for row, one in enumerate(ids) if row_of[str(one)] != row)
+        raise LabelAuditError(f"sample_ids has {twice!r} twice; expected one id per label")
     numbers = {name: k for k, name in enumerate(changes.class_names or [])} if old.dtype.kind in "iufb" else {}
     here = [_text(label) for label in old.tolist()]
     new, kept, rows = old.astype(object), np.ones(len(old), bool), []
 
     def written(label: Any) -> Any:
-        return numbers.get(str(label), label)
+        found = numbers.get(str(label), label)
+        is_whole = old.dtype.kind in "iufb" and isinstance(found, str) and digits(found).lstrip("-").isdecimal()
+        return int(digits(found)) if is_whole else found
 
     for change in changes.rows:
         row = row_of.get(str(change.sample))
@@ -249,8 +267,14 @@ def _array(target: Any, changes: Changes, sample_ids: Sequence[Any] | None) -> R
             new[row] = written(change.new)
     if sample_ids is None and changes.rows and changes.audited is not None:
         known = "pass the ids of these labels, sample_ids="
-        _same_rows(here, lambda label: _text(written(label)), changes.audited, "the array", known)
-    labels = new.astype(old.dtype) if old.dtype.kind != "U" else new.astype(str)
+        _same_rows(here, lambda label: _text(written(label)), changes.audited, (), "the array", known)
+    try:
+        labels = new.astype(old.dtype) if old.dtype.kind != "U" else new.astype(str)
+    except (ValueError, OverflowError):
+        asked = sorted({str(new[row]) for row in rows if kept[row]}, key=len)
+        raise LabelAuditError(
+            f"an array of {old.dtype} cannot hold all of the new labels, such as {asked[-1]!r}; pass one that can"
+        ) from None
     changed = [row for row in rows if kept[row] and _text(labels[row]) != _text(new[row])]
     if changed:
         raise LabelAuditError(f"an array of {old.dtype} cannot hold the new label {new[changed[0]]!r}; pass integers")

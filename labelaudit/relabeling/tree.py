@@ -12,6 +12,7 @@ from typing import Any
 from labelaudit.errors import LabelAuditError
 from labelaudit.relabeling.changes import Change, Changes
 from labelaudit.relabeling.undo_log import UndoLog, move_file, sync_folder
+from labelaudit.relabeling.whole_numbers import digits
 
 IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # what ImageFolder takes
 Moves = dict[str, str | None]  # file, relative to the root -> its new place; None: left out
@@ -76,6 +77,8 @@ def plan(root: Path, changes: Changes) -> Moves:
 def _folder(label: Any, folders: set[str], changes: Changes) -> str:
     """Return the folder of a label: its name, or the folder with its number in sorted order."""
     name, ordered = str(label), sorted(folders)
+    if name not in folders and name not in (changes.class_names or ()):
+        name = name if any(digits(one) != one for one in folders) else digits(name)  # a table with gaps has 2.0 for 2
     if name not in folders and name not in (changes.class_names or ()) and name.isdigit() and int(name) < len(ordered):
         name = (changes.class_names or ordered)[int(name)]
     if "/" in name or os.sep in name or name in ("", ".", ".."):
@@ -161,15 +164,19 @@ def _free(wanted: str, taken: set[str]) -> str:
 def write_tree(root: Path, out: Path, moves: Mapping[str, str | None], how: str) -> None:
     """Build the corrected tree beside the old one; it appears under its name when it is whole.
 
+    Files that lie beside the class folders are in it as well.
+
     Args:
         root: the tree as it is.
         out: the new tree's folder, not there yet or empty.
         moves: where changed files go.
         how: "copy" or "link" (hard links; symbolic ones across file systems).
     """
-    unfinished = out.with_name(f"{out.name}.{uuid.uuid4().hex[:8]}.unfinished")
+    whole = Path(os.path.abspath(out))
+    unfinished = whole.with_name(f"{whole.name}.{uuid.uuid4().hex[:8]}.unfinished")
     try:
-        for file in files_of(root):
+        beside = sorted(entry.name for entry in os.scandir(root) if not entry.is_dir())
+        for file in [*files_of(root), *beside]:
             place = moves.get(file, file)
             if place is None:
                 continue
@@ -181,9 +188,9 @@ def write_tree(root: Path, out: Path, moves: Mapping[str, str | None], how: str)
                 shutil.copy2(root / file, target)
             else:
                 _link(root / file, target)
-        if out.exists():
-            out.rmdir()
-        unfinished.rename(out)
+        if whole.exists():
+            whole.rmdir()
+        unfinished.rename(whole)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise

@@ -75,17 +75,19 @@ class UndoLog:
     """
 
     def __init__(self, path: Path, target: Path) -> None:
-        try:
-            self._file = path.open("xb")
-        except FileExistsError:
-            raise LabelAuditError(f"{path} exists; name a new file for the undo log") from None
-        except FileNotFoundError:
-            raise LabelAuditError(
-                f"there is no folder {path.parent} for the undo log {path.name}; make it first"
-            ) from None
+        self.check(path)
+        self._file = path.open("xb")
         self.path = path
         self.write({"format": FORMAT, "format_version": FORMAT_VERSION, "target": str(target.resolve())})
         sync_folder(path.parent)
+
+    @staticmethod
+    def check(path: Path) -> None:
+        """Refuse a place where no log can be begun."""
+        if os.path.lexists(path):
+            raise LabelAuditError(f"{path} exists; name a new file for the undo log")
+        if not path.parent.is_dir():
+            raise LabelAuditError(f"there is no folder {path.parent} for the undo log {path.name}; make it first")
 
     def write(self, record: dict[str, Any]) -> None:
         """Append one record."""
@@ -158,8 +160,8 @@ def undo_relabel(log: str | os.PathLike[str]) -> int:
         Number of files put back.
 
     Raises:
-        LabelAuditError: the log is damaged, or a file was changed since; such a file stays as it is, and the others
-            are put back first.
+        LabelAuditError: the log is damaged, its target was moved, or a file was changed since; such a file stays as it
+            is, and the others are put back first.
     """
     path = Path(log)
     if not path.is_file():
@@ -173,6 +175,10 @@ def undo_relabel(log: str | os.PathLike[str]) -> int:
             f"{path} is no undo log of this version of labelaudit; name the .undo-....jsonl that --in-place wrote"
         )
     target = Path(records[0]["target"])
+    if not os.path.lexists(target):
+        raise LabelAuditError(
+            f"{target}, which {path} is about, is no longer there: put it back under that name, then undo"
+        )
     done, refused = 0, []
     for record in reversed(records[1:]):
         if record["op"] == "mkdir":

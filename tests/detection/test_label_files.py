@@ -1,5 +1,6 @@
 """Which file a correction is written to, and that everything else in the files stays."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 from PIL import Image
 
 import labelaudit
+from labelaudit.cli import main
 from labelaudit.detection.sources import read_boxes
+from labelaudit.history.folder import _LocalFolder
 from tests.detection.simulated import HEIGHT, WIDTH, simulate
 
 NAMES = ["ant", "bee", "fly"]
@@ -173,6 +176,44 @@ def test_two_pictures_of_one_name_are_an_error(audit, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_pictures_in_folders_of_windows_are_called_as_the_pictures(audit, tmp_path):
+    path = coco(tmp_path / "t.json", {image: f"train\\im{image}.jpg" for image in IDS})
+    labelaudit.correct_boxes(path, as_coco(audit), out=tmp_path / "new", format="voc")
+    assert names(tmp_path / "new") == sorted(f"im{image}.xml" for image in IDS)
+    text = (tmp_path / "new" / "im3.xml").read_text()
+    assert "<folder>train</folder>" in text
+    assert "<filename>im3.jpg</filename>" in text
+    path = coco(tmp_path / "t.json", {image: f"{image}\\a.jpg" for image in IDS})
+    with pytest.raises(labelaudit.LabelAuditError, match=r"images 0 and 7 would both be called a\.xml"):
+        labelaudit.correct_boxes(path, as_coco(audit), out=tmp_path / "other", format="voc")
+
+
+def test_names_that_a_file_system_takes_for_one_are_an_error(audit, tmp_path, monkeypatch):
+    """As on a Mac: the file A.txt is there once a.txt is."""
+    path = coco(tmp_path / "t.json", {image: {0: "A.jpg", 3: "a.jpg"}.get(image, f"{image}.jpg") for image in IDS})
+    create = _LocalFolder.create
+    monkeypatch.setattr(_LocalFolder, "create", lambda self, name, data: create(self, name.lower(), data))
+    with pytest.raises(labelaudit.LabelAuditError, match=r"a\.txt would take the place of a file whose name differs"):
+        labelaudit.correct_boxes(path, as_coco(audit), out=tmp_path / "new", format="yolo")
+    assert names(tmp_path) == ["t.json"]
+
+
+def test_a_folder_appears_when_it_is_whole(audit, tmp_path, monkeypatch):
+    folder = yolo(tmp_path / "labels")
+    create, seen = _LocalFolder.create, []
+
+    def full_disk(self, name, data):
+        seen.append(name)
+        if len(seen) == 5:
+            raise OSError(28, "No space left on device")
+        create(self, name, data)
+
+    monkeypatch.setattr(_LocalFolder, "create", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        labelaudit.correct_boxes(folder, audit, out=tmp_path / "new", image_sizes=SIZES)
+    assert names(tmp_path) == ["labels"]
+
+
 def test_two_files_of_one_picture_are_an_error(tmp_path):
     folder = yolo(tmp_path / "labels")
     (folder / "clip.003.TXT").write_text("0 .5 .5 .1 .1")
@@ -199,3 +240,109 @@ def test_yolo_keeps_its_names_of_classes(audit, tmp_path):
     assert read_boxes(folder, "g", "xywh", image_sizes=SIZES).category_names == dict(enumerate(NAMES))
     labelaudit.correct_boxes(folder, audit, out=tmp_path / "new", image_sizes=SIZES)
     assert (tmp_path / "new" / "classes.txt").read_bytes() == (folder / "classes.txt").read_bytes()
+
+
+def test_options_that_would_be_ignored_are_refused(audit, tmp_path):
+    folder = yolo(tmp_path / "labels")
+    for options, message in (
+        ({"format": "typo"}, "format='typo' is unknown; expected one of coco, yolo, voc"),
+        ({"format": "voc"}, "format='voc' is about what is written; pass out="),
+        ({"out": tmp_path / "new", "in_place": True}, "say two things"),
+        ({"in_place": True, "format": "voc"}, r"in_place=True changes the files as they are \(yolo\)"),
+        ({"out": tmp_path / "new", "undo_log": tmp_path / "u"}, "undo_log= is about in_place=True"),
+        ({"undo_log": tmp_path / "u"}, "undo_log= is about in_place=True"),
+    ):
+        with pytest.raises(labelaudit.LabelAuditError, match=message):
+            labelaudit.correct_boxes(folder, audit, image_sizes=SIZES, **options)
+    for options in ({"min_confidence": 0.5}, {"classes": False}, {"boxes": False}, {"remove_spurious": True}):
+        with pytest.raises(labelaudit.LabelAuditError, match=r"decisions= are all applied, so .* leave it out"):
+            labelaudit.correct_boxes(folder, audit, image_sizes=SIZES, decisions=tmp_path / "d.jsonl", **options)
+    assert names(tmp_path) == ["labels"]
+
+
+def test_options_of_the_command_that_would_be_ignored_are_refused(audit, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    voc(tmp_path / "labels")
+    audit.save(tmp_path / "audit")
+    for options, message in (
+        ("--out new --how link", "--how is about a folder of class folders"),
+        ("--out new --id-column x", "--id-column is about one label per sample"),
+        ("--out new --images pictures", "--images is for the sizes of pictures that YOLO's files lack"),
+        ("--out new --undo-log u", "--undo-log is about --in-place"),
+        ("--in-place --out new", "--out is about something new"),
+        ("--decisions d --dry-run --copy-missing", "decisions on boxes are all applied; leave --copy-missing out"),
+        ("--decisions d --dry-run --sensitivity 90", "decisions on boxes are all applied; leave --min-confidence"),
+    ):
+        arguments = ["relabel", str(tmp_path / "labels"), "--audit", str(tmp_path / "audit"), *options.split()]
+        assert main(arguments) == 2
+        assert message in capsys.readouterr().err
+    assert names(tmp_path) == ["audit", "labels"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_empty_lines_and_spaces_in_yolo_stay(audit, tmp_path, end):
+    folder = yolo(tmp_path / "labels")
+    for image in IDS.values():
+        path = folder / f"{image}.txt"
+        lines = [f"\t{line.replace(' ', '  ')} {end}{end}" for line in path.read_text().splitlines()]
+        path.write_bytes(f"{end}{''.join(lines)}".rstrip().encode())
+    done = labelaudit.correct_boxes(
+        folder, audit, out=tmp_path / "new", boxes=False, remove_spurious=True, copy_missing=True, image_sizes=SIZES,
+        min_confidence=0.0,
+    )  # fmt: skip
+    kinds = set()
+    for image in IDS.values():
+        before, after = ((place / f"{image}.txt").read_bytes().decode() for place in (folder, tmp_path / "new"))
+        want = before.splitlines(keepends=True)
+        places = [place for place, line in enumerate(want) if line.strip()]
+        first = int((TRUTH["image_id"] < image).sum())
+        for row in range(first, first + len(places)):
+            place = places[row - first]
+            if row in done.removed:
+                want[place] = ""
+                kinds.add("removed")
+        rows = done.frame[done.frame["image_id"] == image]
+        for row in rows[rows["change"] == "class"].itertuples():
+            old = want[places[row.row - first]]
+            want[places[row.row - first]] = f"\t{NAMES.index(NAMES[row.category])}{old[2:]}"
+            kinds.add("class")
+        n_added = int((rows["change"] == "missing").sum())
+        lines = after.splitlines(keepends=True)
+        kept = "".join(lines[: len(lines) - n_added]) if n_added else after
+        assert kept == "".join(want) + (end if n_added else "")
+        assert all(line.endswith(end) for line in lines[len(lines) - n_added :] if n_added)
+        kinds |= {"added"} if n_added else set()
+    assert kinds == {"removed", "class", "added"}
+
+
+def test_a_correction_to_one_of_two_categories_of_one_name_is_an_error(audit, tmp_path):
+    path = coco(tmp_path / "t.json", {image: f"{image}.jpg" for image in IDS})
+    whole = json.loads(path.read_text())
+    frame = labelaudit.correct_boxes(path, as_coco(audit)).frame
+    wanted = set(frame.loc[frame["change"] == "class", "category"] // 10 - 1)
+    assert len(wanted) > 0
+    for number, name in enumerate([*NAMES, "wasp"]):
+        kinds = [*whole["categories"], {"id": 90, "name": "wasp"}, {"id": 99, "name": name}]
+        path.write_text(json.dumps({**whole, "categories": kinds}))
+        if number in wanted:
+            with pytest.raises(labelaudit.LabelAuditError, match=rf"several categories called '{name}' \(\d+, 99\)"):
+                labelaudit.correct_boxes(path, as_coco(audit), out=tmp_path / "new.json")
+            assert not (tmp_path / "new.json").exists()
+        else:
+            labelaudit.correct_boxes(path, as_coco(audit), out=tmp_path / f"{name}.json")
+
+
+@pytest.mark.parametrize("kind", ["yolo", "coco"])
+def test_a_category_that_the_files_lack_is_an_error(audit, tmp_path, kind):
+    found = dataclasses.replace(
+        audit, missing=audit.missing.assign(category="wasp", is_label_issue=True, confidence=1.0)
+    )
+    folder = yolo(tmp_path / "labels")
+    options = {"image_sizes": SIZES, "copy_missing": True}
+    assert "wasp" in set(labelaudit.correct_boxes(folder, found, **options).frame["category"])
+    with pytest.raises(
+        labelaudit.LabelAuditError, match=r"no category 'wasp'.* it has ant, bee, fly\. Add it to classes"
+    ):
+        labelaudit.correct_boxes(folder, found, out=tmp_path / "new", format=kind, **options)
+    (folder / "classes.txt").write_text("\n".join([*NAMES, "wasp"]))
+    labelaudit.correct_boxes(folder, found, out=tmp_path / "new", format=kind, **options)

@@ -339,3 +339,51 @@ def test_without_torch_the_error_says_what_to_install(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 'pip install "labelaudit[train]"' in done.stdout
+
+
+BROKEN = """
+import torch
+from labelaudit.callbacks.training.lightning_names import pl
+
+class Net(pl.LightningModule):
+    def __init__(self, n_classes):
+        super().__init__()
+        self.net = torch.nn.Linear(7, n_classes)  # there are no images of 7 pixels
+
+    def training_step(self, batch, _):
+        return torch.nn.functional.cross_entropy(self.net(batch[0].flatten(1)), batch[1])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+"""
+
+
+def test_what_is_wrong_is_found_before_old_results_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tree(tmp_path / "data", per_class=6)
+    (tmp_path / "broken_net_of_a_test.py").write_text(BROKEN)
+    monkeypatch.chdir(tmp_path)
+    options = {**TINY, "n_repeats": 1, "num_epochs": 1, "data_path": tmp_path / "data", "results_path": tmp_path / "r"}
+    fit(**options)
+
+    def results() -> dict[str, bytes]:
+        files = (one for one in (tmp_path / "r").rglob("*") if one.is_file() and one.parent.name != "cache")
+        return {str(one): one.read_bytes() for one in files}
+
+    before = results()
+    (tmp_path / "tracker.pkl").write_bytes(b"no pickle")
+    for wrong, kind, message in (
+        ({"model_name": "smal_cnn"}, LabelAuditError, "smal_cnn"),
+        ({"model_name": "no.such.Net"}, LabelAuditError, "there is no module 'no'"),
+        ({"model_weights": tmp_path / "none.pt"}, LabelAuditError, "model_weights: there is no file"),
+        ({"model_weights": "pretrained"}, LabelAuditError, "no pretrained weights of small_cnn"),
+        ({"pred_tracker": tmp_path / "none.pkl"}, LabelAuditError, "pred_tracker: there is no file"),
+        ({"pred_tracker": tmp_path / "tracker.pkl"}, LabelAuditError, "tracker.pkl"),
+        ({"device": "mps"}, LabelAuditError, "device 'mps' cannot be used"),
+        ({"model_name": "broken_net_of_a_test.Net"}, RuntimeError, "shapes cannot be multiplied"),
+    ):
+        with pytest.raises(kind, match=message):
+            fit(**options, overwrite=True, **wrong)
+        assert results() == before
+    again = fit(**{**options, "num_epochs": 2}, overwrite=True)
+    fresh = fit(**{**options, "num_epochs": 2, "results_path": tmp_path / "other"})
+    pd.testing.assert_frame_equal(again.corrections, fresh.corrections)  # the trial leaves no trace

@@ -281,3 +281,43 @@ def test_bad_requests(make_audit: MakeAudit, tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("")
     with pytest.raises(LabelAuditError, match="empty"):
         relabel(tmp_path / "empty.csv", found, dry_run=True)
+
+
+def test_a_first_line_that_may_be_a_label_is_asked_about(tmp_path: Path) -> None:
+    """Taken for a header it would shift every row by one, and the label there may be right by chance."""
+    path = tmp_path / "labels.txt"
+    path.write_text("cat\ndog\ndog\n")
+    wrong = pd.DataFrame({"given_label": ["dog"], "suggested_label": ["cat"]}, index=[1])
+    with pytest.raises(LabelAuditError, match=r"first line has 'cat', which is a class: .*--header.*--no-header"):
+        relabel(path, wrong, dry_run=True)
+    relabel(path, wrong, header=False, out=tmp_path / "rows.txt")
+    assert (tmp_path / "rows.txt").read_text() == "cat\ncat\ndog\n"
+    relabel(path, wrong, header=True, out=tmp_path / "named.txt")
+    assert (tmp_path / "named.txt").read_text() == "cat\ndog\ncat\n"
+    path.write_text("label\ncat\ndog\n")
+    assert relabel(path, wrong, dry_run=True).n_changed == 1
+
+
+def test_columns_of_one_name_and_files_of_utf16_are_refused(make_audit: MakeAudit, tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    rows = "".join(f"{i},{one},x\n" for i, one in enumerate(names_of(GIVEN)))
+    path.write_text(f"id,label,label\n{rows}")
+    with pytest.raises(LabelAuditError, match="has 2 columns 'label'; give each a name of its own"):
+        relabel(path, make_audit(), label_column="label", dry_run=True)
+    path.write_bytes(f"id,label,note\n{rows}".encode("utf-16"))
+    with pytest.raises(LabelAuditError, match=r"labels\.csv cannot be read: it has bytes of 0, .*save it as UTF-8"):
+        relabel(path, make_audit(), dry_run=True)
+
+
+def test_parquet_keeps_its_row_groups(make_audit: MakeAudit, tmp_path: Path) -> None:
+    old, new = tmp_path / "labels.parquet", tmp_path / "new.parquet"
+    pq.write_table(pa.table({"id": range(12), "label": names_of(GIVEN)}), old, row_group_size=5)
+    relabel(old, make_audit(), out=new)
+    assert pq.ParquetFile(new).num_row_groups == 3
+
+
+def test_one_sample_twice_and_an_empty_label_are_refused() -> None:
+    for index, labels, message in (([2, "2"], ["a", "b"], "names sample 2 twice"), ([2], [" "], "sample 2 is empty")):
+        table = pd.DataFrame({"given_label": "c", "suggested_label": labels}, index=index)
+        with pytest.raises(LabelAuditError, match=message):
+            relabel(["c"] * 3, table)

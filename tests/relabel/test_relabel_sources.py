@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -215,8 +216,102 @@ def test_options_that_say_nothing_of_the_target_are_refused(make_audit: MakeAudi
     (tmp_path / "photos").mkdir()
     for target in (GIVEN, tmp_path / "photos"):
         for option in ({"id_column": "id"}, {"label_column": "label"}, {"header": False}):
-            with pytest.raises(LabelAuditError, match=r"is about a label file; for .* leave it out"):
+            with pytest.raises(LabelAuditError, match=r"is about a (label|CSV) file; for .* leave it out"):
                 relabel(target, make_audit(), dry_run=True, **option)
     for path in ("labels.csv", "photos"):
         with pytest.raises(LabelAuditError, match=r"is about an array; for .* leave it out"):
             relabel(tmp_path / path, make_audit(), dry_run=True, sample_ids=[0])
+
+
+ON_DISK = r"is about a label file or a folder; for an array leave it out; the new labels are returned"
+REFUSED = {  # target, option: what is said of it
+    ("array", "out"): ON_DISK,
+    ("array", "in_place"): ON_DISK,
+    ("array", "undo_log"): ON_DISK,
+    ("array", "how"): "is about a folder of class folders; for an array leave it out",
+    ("array", "id_column"): "is about a label file; for an array leave it out",
+    ("array", "label_column"): "is about a label file; for an array leave it out",
+    ("array", "header"): "is about a CSV file; for an array leave it out",
+    ("photos", "id_column"): "is about a label file; for the folder .*photos leave it out",
+    ("photos", "label_column"): "is about a label file; for the folder .*photos leave it out",
+    ("photos", "header"): "is about a CSV file; for the folder .*photos leave it out",
+    ("photos", "sample_ids"): "is about an array; for the folder .*photos leave it out",
+    **{(f"labels.{kind}", "sample_ids"): "is about an array; for" for kind in ("csv", "parquet", "json", "jsonl")},
+    **{(f"labels.{kind}", "how"): "is about a folder of class" for kind in ("csv", "parquet", "json", "jsonl")},
+    **{(f"labels.{kind}", "header"): "is about a CSV file; for .*" for kind in ("parquet", "json", "jsonl")},
+    **{
+        (name, "undo_log"): "is about in_place=True"
+        for name in ("photos", "labels.csv", "labels.parquet", "labels.json")
+    },
+}
+VALUES = {"out": "new", "in_place": True, "undo_log": "u.jsonl", "how": "copy", "id_column": "id", "header": False,
+          "label_column": "label", "sample_ids": list(range(12))}  # fmt: skip
+
+
+def a_target(place: Path, name: str) -> Any:
+    frame = pd.DataFrame({"id": range(12), "label": [NAMES[label] for label in GIVEN]})
+    if name == "array":
+        return GIVEN
+    path = place / name
+    if name == "photos":
+        for i, label in enumerate(GIVEN):
+            (path / NAMES[label]).mkdir(parents=True, exist_ok=True)
+            (path / NAMES[label] / f"{i}.png").write_bytes(b"")
+    elif name == "labels.csv":
+        frame.to_csv(path, index=False)
+    elif name == "labels.parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_json(path, orient="records", lines=name.endswith("l"))
+    return path
+
+
+@pytest.mark.parametrize(("name", "option"), REFUSED)
+def test_every_option_that_would_be_ignored_is_refused(
+    make_audit: MakeAudit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, option: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    target = a_target(tmp_path, name)
+    before = sorted(tmp_path.rglob("*"))
+    for dry_run in (False, True):
+        with pytest.raises(LabelAuditError, match=f"{option}=.*{REFUSED[name, option]}"):
+            relabel(target, make_audit(), dry_run=dry_run, **{option: VALUES[option]})
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_options_that_make_each_other_void_are_refused(make_audit: MakeAudit, tmp_path: Path) -> None:
+    photos, labels = (a_target(tmp_path, name) for name in ("photos", "labels.csv"))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(LabelAuditError, match=r"how='link' is about a new folder \(out=\)"):
+        relabel(photos, make_audit(), in_place=True, how="link")
+    with pytest.raises(LabelAuditError, match=r"undo_log='.*' is about in_place=True"):
+        relabel(labels, make_audit(), out=tmp_path / "new.csv", undo_log=tmp_path / "u.jsonl")
+    with pytest.raises(LabelAuditError, match=r"ends in \.parquet, but .* old one's kind; name .*new\.csv"):
+        relabel(labels, make_audit(), out=tmp_path / "new.parquet")
+    with pytest.raises(LabelAuditError, match="another one; leave audit= out"):
+        relabel(labels, make_audit(), audit=make_audit([f"{i}.png" for i in range(12)]), dry_run=True)
+    with pytest.raises(LabelAuditError, match=r"class_names is a, b, c, and the audit's classes are cat, dog, owl"):
+        relabel(labels, make_audit(), class_names=["a", "b", "c"], dry_run=True)
+    with pytest.raises(LabelAuditError, match="class_names is the text 'cat'"):
+        relabel(labels, make_audit(), class_names="cat", dry_run=True)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert relabel(labels, make_audit(), out=tmp_path / "new.txt", class_names=NAMES).n_changed == 3
+
+
+def test_a_dry_run_refuses_what_the_run_would(make_audit: MakeAudit, tmp_path: Path) -> None:
+    labels = a_target(tmp_path, "labels.csv")
+    (tmp_path / "taken").write_text("")
+    for dry_run in (True, False):
+        with pytest.raises(LabelAuditError, match="taken exists and is never overwritten"):
+            relabel(labels, make_audit(), out=tmp_path / "taken", dry_run=dry_run)
+        with pytest.raises(LabelAuditError, match="taken exists; name a new file for the undo log"):
+            relabel(labels, make_audit(), in_place=True, undo_log=tmp_path / "taken", dry_run=dry_run)
+        with pytest.raises(LabelAuditError, match=r"there is no folder .*no for the undo log"):
+            relabel(labels, make_audit(), in_place=True, undo_log=tmp_path / "no" / "u", dry_run=dry_run)
+
+
+def test_an_array_can_be_relabelled_dry(make_audit: MakeAudit) -> None:
+    done = relabel(GIVEN, make_audit(), dry_run=True)
+    assert done.dry_run
+    assert str(done).startswith("Would change 3 labels")
+    assert not relabel(GIVEN, make_audit()).dry_run

@@ -181,3 +181,19 @@ def test_links_across_file_systems_are_symbolic(
     relabel(root, make_audit(IDS), out=tmp_path / "new", how="link")
     assert contents(tmp_path / "new") == RIGHT
     assert (tmp_path / "new" / "cat" / "00.png").is_symlink()
+
+
+def test_a_new_tree_in_the_empty_working_folder(
+    make_audit: MakeAudit, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    relabel(root, make_audit(IDS), out=".")
+    assert (tmp_path / "here" / "owl").is_dir()
+
+
+def test_files_beside_the_class_folders_are_in_the_new_tree(make_audit: MakeAudit, root: Path, tmp_path: Path) -> None:
+    (root / "LICENSE").write_text("mine")
+    relabel(root, make_audit(IDS), out=tmp_path / "new")
+    assert (tmp_path / "new" / "LICENSE").read_text() == "mine"
+    assert len(contents(tmp_path / "new")) == len(contents(root))

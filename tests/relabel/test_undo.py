@@ -177,3 +177,14 @@ def test_undo_between_the_two_halves_of_a_move(make_audit: MakeAudit, tmp_path: 
     os.link(root / "owl" / "02.png", root / "cat" / "02.png")  # as after a kill: the file is at both places
     assert undo_relabel(log) == 3
     assert contents(root) == before
+
+
+def test_a_tree_that_was_moved_away_is_named(make_audit: MakeAudit, tmp_path: Path) -> None:
+    path = label_file(tmp_path)
+    done = relabel(path, make_audit(), in_place=True)
+    assert done.undo_log is not None
+    path.rename(tmp_path / "elsewhere.csv")
+    with pytest.raises(LabelAuditError, match=rf"{path.name}, which .* is about, is no longer there: put it back"):
+        undo_relabel(done.undo_log)
+    (tmp_path / "elsewhere.csv").rename(path)
+    assert undo_relabel(done.undo_log) == 1
