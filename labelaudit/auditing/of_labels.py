@@ -104,7 +104,9 @@ def audit_labels(
         matrix_table(opened, verdict.noise_matrix),
         _summary(opened, split, samples, verdict, uses, second),
         opened.class_names,
-        _info(opened, split, conventions, expected_error_rate, threshold) | _told(second, verdict),
+        _info(opened, split, conventions, expected_error_rate, threshold)
+        | {"epochs": read, "skip_nan": bool(skip_nan)}
+        | _told(second, verdict),
         opened,
     )
 

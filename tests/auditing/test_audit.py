@@ -309,6 +309,15 @@ def test_the_summary_counts_the_epochs_that_were_read(history: labelaudit.Histor
     assert str(labelaudit.audit(history, epochs=[2])).startswith("400 samples, 4 classes, 1 epochs")
 
 
+def test_the_audit_says_what_was_read(history: labelaudit.History, tmp_path: Path) -> None:
+    labelaudit.audit(history, epochs=np.array([2, 0]), skip_nan=True).save(tmp_path)
+    info = labelaudit.load_audit(tmp_path).info
+    assert (info["split"], info["epochs"], info["skip_nan"]) == ("train", [0, 2], True)
+    assert (labelaudit.audit(history).info["epochs"], labelaudit.audit(history).info["skip_nan"]) == (None, False)
+    assert "missing: never learned" in info["conventions"]["first_learned_epoch"]
+    assert "mean over epochs (not their sum)" in info["conventions"]["aum"]
+
+
 @pytest.mark.parametrize("name", ["ema_loss", "mann_kendall", "confidence_slope", "forgotten_for_good"])
 def test_statistics_on_request(history: labelaudit.History, name: str) -> None:
     found = labelaudit.audit(history, analyzers=[name]).samples[name]
