@@ -113,7 +113,7 @@ def accumulate(
 def epochs_of_runs(history: History, split: str | None) -> list[list[int]]:
     """Return the numbers of the recorded epochs of every run, ascending."""
     _refuse_others(history)
-    chosen = history.splits[0] if split is None else split
+    chosen = history._split(split)
     return [run.epochs(chosen) for run in history.runs_read]
 
 

@@ -54,7 +54,10 @@ class Trend(Accumulator):
         self.variance[rows] += _variance(seen + 1) - _variance(seen)
         self.seen_in_run[rows] += 1
         t = float(block.epoch)
-        self.sums[:, rows] += np.stack([np.ones_like(p), np.full_like(p, t), p, t * p, np.full_like(p, t * t)])
+        wide = p.astype(np.float64)
+        self.sums[:, rows] += np.stack(
+            [np.ones_like(wide), np.full_like(wide, t), wide, t * wide, np.full_like(wide, t * t)]
+        )
 
     def result(self) -> dict[str, Array]:
         """Return every column."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from labelaudit.analyzers.slices import wilson_interval
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.rows import integer_labels, one_of
 from labelaudit.options import check_share, check_whole
@@ -253,17 +254,11 @@ def _average_precision(wrong: Array, quality: Array) -> float:
     return float((precision * hits).sum() / hits.sum())
 
 
-def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return the Wilson score interval of a share; (0, 1) where n is 0.
-
-    Source: Wilson, Journal of the American Statistical Association, 1927.
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """Return the Wilson score interval of a share as two numbers, see `wilson_interval`.
 
     >>> [round(end, 4) for end in wilson(3, 4)]
     [0.3006, 0.9544]
     """
-    if n == 0:
-        return (0.0, 1.0)
-    p, z2 = hits / n, z * z
-    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = z / (1 + z2 / n) * float(np.sqrt(p * (1 - p) / n + z2 / (4 * n * n)))
-    return (max(middle - half, 0.0), min(middle + half, 1.0))
+    low, high = wilson_interval(hits, n)
+    return float(low), float(high)

@@ -88,7 +88,7 @@ class History(Embedded):
     @property
     def splits(self) -> tuple[str, ...]:
         """Splits that any of the runs recorded, "train" first."""
-        found = {split for run in self.trained for split in run.splits}
+        found = {split for run in self.trained or self.runs_read for split in run.splits}
         return tuple(sorted(found, key=lambda split: (split != "train", split)))
 
     @property
