@@ -105,6 +105,7 @@ def confidence_slope(
 
     Formula: cov(t, p_t[y]) / var(t), the line of least squares, per epoch. A label right from the start has a slope
     of 0, too, so read it beside `confidence`.
+    Source: no paper of its own; the line of least squares beside the rank test of `mann_kendall`.
 
     Returns:
         (n,) numbers, indexed by sample_id; NaN for fewer than two epochs.
