@@ -175,6 +175,8 @@ def _audit(arguments: argparse.Namespace) -> int:
         print(as_json({**found.summary, "measured": measured, **places}))
         return 0
     print(found.summary)
+    if found.measured is not None and found.measured.n_planted:
+        print(found.measured)
     if arguments.top > 0 and len(found.issues):
         print(f"\nThe most suspicious {min(arguments.top, len(found.issues))}:")
         for sample, row in found.issues.head(arguments.top).iterrows():

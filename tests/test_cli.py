@@ -44,6 +44,7 @@ def test_audit(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["audit", str(run), "--out", str(tmp_path / "audit"), "--csv", str(tmp_path / "issues.csv")]) == 0
     printed = capsys.readouterr().out
     assert "Estimated wrong labels:" in printed
+    assert f"Measured on {len(PLANTED)} planted mistakes" in printed
     assert (tmp_path / "audit" / "samples.parquet").is_file()
     assert (tmp_path / "issues.csv").read_text().startswith("sample_id,given_label")
 

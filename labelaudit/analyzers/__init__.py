@@ -10,7 +10,9 @@ Every function of the histories takes
 and returns a Series indexed by sample_id, in dataset order. A statistic of a sample is over the epochs that saw it;
 several runs count as more epochs, and no change is counted between two runs. In the formulas p_t are the
 probabilities, z_t the logits of epoch t, y is the given label, E the number of epochs, and c_t is 1 where epoch t
-predicted y, else 0; of equal scores the lower class is predicted. Losses and entropies are in nats.
+predicted y, else 0; of equal scores the lower class is predicted. Losses and entropies are in nats. A history of
+summaries says of each prediction the given label's probability, the likeliest other class and the entropy: what
+needs all classes (the mean probabilities, and what is made of them) takes the rest as spread evenly.
 
 To compute several at once in one pass, stream their `Accumulator` classes together:
 
@@ -51,6 +53,7 @@ from labelaudit.analyzers.learning import (
     mean_correct_epoch,
     never_learned,
     presentations_to_learn,
+    unforgettable,
 )
 from labelaudit.analyzers.loss import Loss, MovingLoss, ema_loss, last_loss, loss_variance, max_loss, mean_loss
 from labelaudit.analyzers.loss_curves import loss_cluster, loss_curves
@@ -132,6 +135,7 @@ __all__ = [
     "slices",
     "tabulate",
     "threshold_closeness",
+    "unforgettable",
     "variability",
     "variability_upper",
     "vote",

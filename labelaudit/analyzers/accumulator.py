@@ -85,8 +85,17 @@ def accumulate(
         progress: show a progress bar on standard error.
         rows: only samples [low, high), as `History.blocks` takes them; the accumulators count them from 0.
 
+    Returns:
+        One accumulator per kind, which has read everything.
+
     Raises:
         LabelAuditError: the scores of some samples are NaN or infinite, or no run recorded the split or an epoch named.
+
+    Example:
+        >>> from labelaudit.analyzers import Margin, worked_example
+        >>> (state,) = accumulate(worked_example(), [Margin])
+        >>> state.result()["aum"].round(6).tolist()
+        [0.267501]
     """
     _refuse_others(history)
     first, last = (0, len(history.table(split))) if rows is None else rows
@@ -113,7 +122,7 @@ def accumulate(
 def epochs_of_runs(history: History, split: str | None) -> list[list[int]]:
     """Return the numbers of the recorded epochs of every run, ascending."""
     _refuse_others(history)
-    chosen = history.splits[0] if split is None else split
+    chosen = history._split(split)
     return [run.epochs(chosen) for run in history.runs_read]
 
 
@@ -180,6 +189,14 @@ def tabulate(
 
     Missing integers are <NA> (Int64), names are categoricals; ``attrs["conventions"]`` says how to read them.
     The accumulators' arrays are not copied: they must not be updated after this.
+
+    Example:
+        >>> from labelaudit.analyzers import Correctness, worked_example
+        >>> history = worked_example()
+        >>> tabulate(history, accumulate(history, [Correctness]), only=["correctness", "never_learned"])
+                   correctness  never_learned
+        sample_id
+        0                  0.6          False
     """
     import pandas as pd
 

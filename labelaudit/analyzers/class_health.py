@@ -20,12 +20,13 @@ def class_health(
 ) -> pd.DataFrame:
     """Estimate the label noise of every class, the worst first: **low label_quality is suspicious**.
 
-    From the calibrated `confident_joint`:
+    Formula, from the calibrated `confident_joint` C, rows the true, columns the given class k:
 
     - n_samples: how many samples were given the class;
-    - label_issues, label_noise: how many of them, and which share, truly are another class;
+    - label_issues, label_noise: how many of them, and which share, truly are another class: the sum over j != k of
+      C[j, k], and that divided by n_samples;
     - inverse_label_issues, inverse_label_noise: how many samples that truly are of the class were given another
-      label, and which share of the class that is;
+      label, and which share of the class that is: the sum over i != k of C[k, i], and that divided by the row's sum;
     - label_quality: 1 - label_noise.
 
     Source: cleanlab's dataset.rank_classes_by_label_quality, part of its health_summary.
@@ -67,9 +68,9 @@ def class_pair_health(
 ) -> pd.DataFrame:
     """Estimate how much every pair of classes overlaps, the worst first: **high is suspicious**.
 
-    From the calibrated `confident_joint`:
+    Formula, from the calibrated `confident_joint` C, rows the true, columns the given class:
 
-    - a_given_as_b, b_given_as_a: how many samples of the one class were given the other label;
+    - a_given_as_b, b_given_as_a: how many samples of the one class were given the other label: C[a, b] and C[b, a];
     - overlap: their sum, and joint_probability: the share of all samples that this is.
 
     Source: cleanlab's dataset.find_overlapping_classes, part of its health_summary.

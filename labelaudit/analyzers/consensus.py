@@ -100,6 +100,7 @@ def consensus(
     """Return the class that the epochs together predict.
 
     Formula: argmax_k of the mean over epochs of p_t[k]; of equally likely classes the lower.
+    Source: predictions averaged over epochs; Laine and Aila, Temporal Ensembling, ICLR 2017.
 
     Returns:
         (n,) Int64 class numbers, indexed by sample_id; <NA> where no epoch saw the sample.
@@ -118,6 +119,7 @@ def runner_up(
     """Return the likeliest class beside the given label: the label to suggest where the given one is wrong.
 
     Formula: argmax over k != y of the mean over epochs of p_t[k]; of equally likely classes the lower.
+    Source: as of `consensus`.
 
     Returns:
         (n,) Int64 class numbers, indexed by sample_id; <NA> where no epoch saw the sample.

@@ -34,6 +34,7 @@ class Correctness(Accumulator):
         "learned_for_good",
         "mean_correct_epoch",
         "never_learned",
+        "unforgettable",
         "n_epochs",
     )
     conventions: ClassVar[dict[str, str]] = {
@@ -47,6 +48,7 @@ class Correctness(Accumulator):
         "over several runs the largest",
         "mean_correct_epoch": "epochs count from 0; missing: never learned",
         "never_learned": "false for a sample that no epoch saw",
+        "unforgettable": "false for a sample never learned; over several runs forgotten in none of them",
     }
     missing_below_zero = frozenset(
         {"first_learned_epoch", "last_forgotten_epoch", "last_forgotten_as", "learned_for_good"}
@@ -108,6 +110,7 @@ class Correctness(Accumulator):
             "learned_for_good": np.where(self.seen > 0, self.last_wrong + 1, -1),
             "mean_correct_epoch": mean_of(self.sum_of_epochs, self.right),
             "never_learned": (self.right == 0) & (self.seen > 0),
+            "unforgettable": (self.right > 0) & (self.forgotten == 0),
             "n_epochs": self.seen,
         }
 

@@ -38,6 +38,7 @@ def mean_entropy(
     """Return the mean entropy of the predictions: **high is hard**, whatever the label.
 
     Formula: (1/E) sum_t -sum_k p_t[k] ln p_t[k], in nats: the same numbers as `hardness`.
+    Source: FiftyOne Brain, compute_hardness, averaged over the epochs.
 
     Returns:
         (n,) numbers from 0 to ln K, indexed by sample_id; NaN where no epoch saw the sample.
@@ -56,6 +57,7 @@ def last_entropy(
     """Return the entropy of the last prediction: **high is hard**, whatever the label.
 
     Formula: -sum_k p_t[k] ln p_t[k] of the last epoch t that saw the sample, in nats.
+    Source: FiftyOne Brain, compute_hardness, of the last epoch.
 
     Returns:
         (n,) numbers from 0 to ln K, single precision, indexed by sample_id; NaN where no epoch saw the sample.

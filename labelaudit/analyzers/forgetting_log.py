@@ -58,7 +58,7 @@ def forgetting_log(
 ) -> pd.DataFrame:
     """Return all forgetting events, one a row: by sample, then in time.
 
-    An event is a wrong prediction after a right one, see `forgetting_events`. Memory grows with the events.
+    Formula: every (sample, t) with c_{t-1} = 1 and c_t = 0, see `forgetting_events`. Memory grows with the events.
     Source: Toneva et al., ICLR 2019; InterpretDL's ForgettingEventsInterpreter lists the classes in the same way.
 
     Returns:

@@ -52,6 +52,25 @@ def never_learned(
     return series(history, Correctness, "never_learned", split=split, epochs=epochs, skip_nan=skip_nan)
 
 
+def unforgettable(
+    history: History, *, split: str | None = None, epochs: Iterable[int] | None = None, skip_nan: bool = False
+) -> pd.Series[Any]:
+    """Say whether the given label was learned and never forgotten: **true is easy**, false is not wrong.
+
+    Formula: c_t = 1 for some t, and no t >= 1 with c_{t-1} = 1 and c_t = 0. A sample never learned is none.
+    Source: Toneva et al., An Empirical Study of Example Forgetting, ICLR 2019.
+
+    Returns:
+        (n,) bool, indexed by sample_id.
+
+    Example:
+        >>> from labelaudit.analyzers import worked_example
+        >>> unforgettable(worked_example()).tolist(), unforgettable(worked_example(), epochs=[2, 3, 4]).tolist()
+        ([False], [True])
+    """
+    return series(history, Correctness, "unforgettable", split=split, epochs=epochs, skip_nan=skip_nan)
+
+
 def presentations_to_learn(
     history: History, *, split: str | None = None, epochs: Iterable[int] | None = None, skip_nan: bool = False
 ) -> pd.Series[Any]:

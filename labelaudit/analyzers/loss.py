@@ -69,8 +69,8 @@ class MovingLoss(Accumulator):
     }
 
     def __init__(self, n_samples: int, n_classes: int, *, alpha: float = 0.001) -> None:
-        if not 0 < alpha <= 1:
-            raise LabelAuditError(f"alpha={alpha} is no weight; expected a number above 0, at most 1, such as 0.001")
+        if not isinstance(alpha, (int, float, np.integer, np.floating)) or not 0 < alpha <= 1:
+            raise LabelAuditError(f"alpha={alpha!r} is no weight; expected a number above 0, at most 1, such as 0.001")
         self.alpha = alpha
         super().__init__(n_samples, n_classes)
 
@@ -116,6 +116,7 @@ def last_loss(
     """Return the loss of the given label in the last epoch: **high is suspicious**.
 
     Formula: -ln p_t[y] of the last epoch t that saw the sample, in nats.
+    Source: the small-loss criterion; Han et al., Co-teaching, NeurIPS 2018, of whom here the last epoch's is read.
 
     Returns:
         (n,) numbers >= 0, single precision, indexed by sample_id; NaN where no epoch saw the sample.
@@ -134,6 +135,7 @@ def max_loss(
     """Return the largest loss of the given label: **high is suspicious**.
 
     Formula: max_t -ln p_t[y], in nats.
+    Source: no paper of its own; the highest point of the loss curve.
 
     Returns:
         (n,) numbers >= 0, single precision, indexed by sample_id; NaN where no epoch saw the sample.
@@ -152,6 +154,7 @@ def loss_variance(
     """Return the variance of the loss over the epochs: **high is ambiguous**.
 
     Formula: (1/E) sum_t (l_t - mean_loss)^2, the population variance, in squared nats; 0 for one epoch.
+    Source: Xia et al., Sample Selection with Uncertainty of Losses, ICLR 2022, who bound the mean loss with it.
 
     Returns:
         (n,) numbers >= 0, indexed by sample_id; NaN where no epoch saw the sample.

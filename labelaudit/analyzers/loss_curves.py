@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from labelaudit.analyzers.accumulator import Accumulator, accumulate, epochs_of_runs, known_epochs, mean_of, sample_ids
-from labelaudit.errors import LabelAuditError
 from labelaudit.history.blocks import Block
 from labelaudit.history.history import History
+from labelaudit.options import check_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +77,7 @@ def loss_curves(
         (n, windows) numbers >= 0, indexed by sample_id; NaN where no epoch of the window saw the sample.
 
     Raises:
-        LabelAuditError: there is no window.
+        LabelAuditError: windows is no whole number from 1 up.
 
     Example:
         >>> from labelaudit.analyzers import worked_example
@@ -86,8 +86,7 @@ def loss_curves(
     """
     import pandas as pd
 
-    if windows < 1:
-        raise LabelAuditError(f"windows={windows}; expected 1 or more")
+    check_whole("windows", windows, least=1)
     wanted = None if epochs is None else known_epochs(history, split, epochs)
     runs = [[e for e in of_run if wanted is None or e in wanted] for of_run in epochs_of_runs(history, split)]
     number = max(min(windows, max(map(len, runs))), 1)
@@ -129,7 +128,7 @@ def loss_cluster(
         (n,) Int64, 0 to clusters - 1, indexed by sample_id; <NA> where no epoch saw the sample.
 
     Raises:
-        LabelAuditError: there are fewer than 2 clusters, or no window.
+        LabelAuditError: clusters is no whole number from 2 up, windows none from 1 up, or seed none from 0 up.
 
     Example:
         >>> from labelaudit import history_from_arrays
@@ -139,8 +138,8 @@ def loss_cluster(
     """
     import pandas as pd
 
-    if clusters < 2:
-        raise LabelAuditError(f"clusters={clusters}; expected 2 or more")
+    check_whole("clusters", clusters, least=2)
+    check_whole("seed", seed)
     table = loss_curves(history, windows=windows, split=split, epochs=epochs, skip_nan=skip_nan)
     curves = table.ffill(axis=1).bfill(axis=1).to_numpy()
     seen = ~np.isnan(curves).any(axis=1)
@@ -157,7 +156,7 @@ def _clustered(curves: Array, clusters: int, seed: int) -> Array:
     from sklearn.cluster import KMeans
 
     step = -(-len(curves) // FITTED) or 1
-    fitted = curves[::step]
+    fitted = curves[np.lexsort(curves.T)][::step]  # the samples' order would lead to other local optima
     if len(np.unique(fitted, axis=0)) < clusters:
         return np.zeros(len(curves), int)
     model = KMeans(clusters, n_init=5, random_state=seed).fit(fitted)

@@ -30,9 +30,10 @@ def slices(
 
     Args:
         samples: (n rows) a table with a boolean column is_label_issue, such as an audit's ``samples``.
-        metadata: columns to slice by, indexed by sample_id; other samples' rows are left out. Numbers with more
-            than 20 distinct values are cut into quantiles; those that are infinite, and those so common that a
-            quantile would be theirs alone, have a slice of their own.
+        metadata: columns to slice by, indexed by sample_id; other samples' rows are left out. Numbers, dates and
+            durations with more than 20 distinct values are cut into quantiles; those that are infinite, and those so
+            common that a quantile would be theirs alone, have a slice of their own. Of text every value is a slice:
+            leave out the rare ones with ``min_samples``.
         bins: how many quantiles.
         min_samples: leave out smaller slices.
 
@@ -41,8 +42,8 @@ def slices(
         does not know a sample, the value is missing.
 
     Raises:
-        LabelAuditError: is_label_issue is not there, the metadata knows none of the samples or holds what cannot be
-            grouped by, or an option is out of range.
+        LabelAuditError: samples is no table with is_label_issue, the metadata knows none of the samples or holds what
+            cannot be grouped by, or an option is out of range.
 
     Example:
         >>> import pandas as pd
@@ -54,6 +55,8 @@ def slices(
     """
     import pandas as pd
 
+    if not isinstance(samples, pd.DataFrame):
+        raise LabelAuditError(f"samples is a {type(samples).__name__}; expected a table of samples: pass audit.samples")
     if "is_label_issue" not in samples.columns:
         raise LabelAuditError(
             f"samples has no column is_label_issue, only {', '.join(map(str, samples.columns))}; pass audit.samples"
@@ -77,41 +80,54 @@ def slices(
         raise LabelAuditError(f"metadata names sample {twice!r} more than once; keep one row a sample")
     facts = facts.reindex(samples.index)
     flagged = samples["is_label_issue"].astype(bool)
-    found = []
+    found: list[tuple[Any, ...]] = []
     for column in facts.columns:
         of_value = flagged.groupby(bins_of(facts[column], bins), dropna=False, observed=True)
         counts = of_value.agg(["size", "sum"])
-        for value, n, issues in counts.itertuples(name=None):
-            low, high = wilson_interval(issues, n)
-            found.append((column, value, int(n), int(issues), issues / n, float(low), float(high)))
-    table = pd.DataFrame(found, columns=["column", "value", "n_samples", "n_issues", "share", "low", "high"])
-    table = table[table["n_samples"] >= min_samples]
+        found += [(column, *row) for row in counts.itertuples(name=None)]
+    table = pd.DataFrame(found, columns=["column", "value", "n_samples", "n_issues"])
+    n, issues = (table[name].to_numpy(np.int64) for name in ("n_samples", "n_issues"))
+    table["share"] = issues / n
+    table["low"], table["high"] = wilson_interval(issues, n)
+    table = table[n >= min_samples]
     return table.sort_values(["low", "share"], ascending=False, kind="stable", ignore_index=True)
 
 
 def bins_of(values: pd.Series[Any], bins: int) -> pd.Series[Any]:
-    """Return the values to group by, of n samples: numbers of many different values as their quantiles."""
+    """Return the values to group by, of n samples: numbers and times of many different values as their quantiles."""
     import pandas as pd
 
+    values = values.infer_objects()
     try:
         few = values.nunique() <= FEW_VALUES
     except TypeError as problem:  # unhashable
         raise LabelAuditError(
             f"metadata column {values.name!r} cannot be grouped by ({problem}); turn its values into text or numbers"
         ) from None
-    if few or values.dtype.kind not in "fiu":
+    times = values.dtype.kind in "mM"
+    if few or not (times or values.dtype.kind in "fiu"):
         return values
-    numbers = values.to_numpy(np.float64, na_value=np.nan)
+    if times and isinstance(values.dtype, pd.ArrowDtype):  # pandas cuts only times of its own
+        values = pd.Series(values.tolist(), values.index)
+    numbers = _seconds(values) if times else values.to_numpy(np.float64, na_value=np.nan)
     cut = _to_cut(numbers, bins)
     if not cut.any():
         return values
-    quantiles = pd.qcut(numbers[cut], bins, duplicates="drop")
+    quantiles = pd.qcut(values[cut] if times else pd.Series(numbers[cut]), bins, duplicates="drop").cat
     alone = ~cut & ~np.isnan(numbers)
-    own, codes_of_own = np.unique(values.to_numpy()[alone], return_inverse=True)
+    if values.dtype == np.float16:  # no index holds these
+        values = values.astype(np.float32)
+    own = pd.Index(values[alone].unique()).sort_values()
     codes = np.full(len(numbers), -1)
-    codes[alone], codes[cut] = codes_of_own, len(own) + quantiles.codes
-    slots = pd.Index([*own.tolist(), *quantiles.categories], dtype=object)
+    codes[alone], codes[cut] = own.get_indexer(values[alone]), len(own) + quantiles.codes.to_numpy()
+    slots = pd.Index([*own, *quantiles.categories], dtype=object)
     return pd.Series(pd.Categorical.from_codes(codes, slots), values.index)
+
+
+def _seconds(values: pd.Series[Any]) -> Array:
+    """Return dates, as the time since the first of them, or durations in seconds, (n,); NaN where missing."""
+    lengths = values - values.min() if values.dtype.kind == "M" else values
+    return lengths.dt.total_seconds().to_numpy(np.float64, na_value=np.nan)
 
 
 def _to_cut(numbers: Array, bins: int) -> npt.NDArray[np.bool_]:
@@ -138,4 +154,4 @@ def wilson_interval(hits: Any, n: Any) -> tuple[Array, Array]:
     z2 = NORMAL_95**2
     middle = (hits + z2 / 2) / (n + z2)
     half = NORMAL_95 / (n + z2) * np.sqrt(hits * (1 - hits / np.maximum(n, 1)) + z2 / 4)
-    return np.maximum(middle - half, 0), np.minimum(middle + half, 1)
+    return np.where(hits > 0, middle - half, 0.0), np.where(hits < n, middle + half, 1.0)

@@ -54,7 +54,10 @@ class Trend(Accumulator):
         self.variance[rows] += _variance(seen + 1) - _variance(seen)
         self.seen_in_run[rows] += 1
         t = float(block.epoch)
-        self.sums[:, rows] += np.stack([np.ones_like(p), np.full_like(p, t), p, t * p, np.full_like(p, t * t)])
+        wide = p.astype(np.float64)
+        self.sums[:, rows] += np.stack(
+            [np.ones_like(wide), np.full_like(wide, t), wide, t * wide, np.full_like(wide, t * t)]
+        )
 
     def result(self) -> dict[str, Array]:
         """Return every column."""
@@ -102,6 +105,7 @@ def confidence_slope(
 
     Formula: cov(t, p_t[y]) / var(t), the line of least squares, per epoch. A label right from the start has a slope
     of 0, too, so read it beside `confidence`.
+    Source: no paper of its own; the line of least squares beside the rank test of `mann_kendall`.
 
     Returns:
         (n,) numbers, indexed by sample_id; NaN for fewer than two epochs.

@@ -101,6 +101,7 @@ def vote(
 
     Formula: argmax_k of the number of epochs that predicted k; of equally frequent classes the lower. Exact while a
     sample was predicted as at most 8 different classes, see `Votes`.
+    Source: the vote of the auto-correct-labels project, there over repeated splits.
 
     Returns:
         (n,) Int64 class numbers, indexed by sample_id; <NA> where no epoch saw the sample.

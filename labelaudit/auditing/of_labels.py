@@ -104,7 +104,9 @@ def audit_labels(
         matrix_table(opened, verdict.noise_matrix),
         _summary(opened, split, samples, verdict, uses, second),
         opened.class_names,
-        _info(opened, split, conventions, expected_error_rate, threshold) | _told(second, verdict),
+        _info(opened, split, conventions, expected_error_rate, threshold)
+        | {"epochs": read, "skip_nan": bool(skip_nan)}
+        | _told(second, verdict),
         opened,
     )
 
@@ -148,7 +150,7 @@ def _summary(
     of_trained = {(run, epoch): use for (run, epoch), use in uses.items() if run < len(history.trained)}
     early = [epoch for (_, epoch), use in (of_trained or uses).items() if use.early]
     notes = list(verdict.notes)
-    length = sum(run.manifest.n_samples.get(split or "train") or 0 for run in history.runs_read[:1])
+    length = max(run.manifest.n_samples.get(split or history.splits[0]) or 0 for run in history.trained)
     if length > recorded:
         notes.append(f"{length - recorded:,} of {length:,} samples were never seen and are not in the table.")
     if recorded > n:
@@ -166,7 +168,7 @@ def _summary(
         n_samples=n,
         n_epochs=len(of_trained or uses),
         n_classes=history.n_classes,
-        n_runs=len(history.trained),
+        n_runs=len({run for run, _ in of_trained or uses}),
         n_flagged=int(verdict.flagged.sum()),
         estimated_errors=verdict.estimated_errors,
         estimated_error_rate=verdict.estimated_errors / n,
@@ -186,15 +188,17 @@ def _summary(
 
 def _strangers(history: History, split: str | None) -> list[str]:
     """Return a note on runs that have no sample in common with any other run; folds of one data set may not."""
-    if len(history.trained) == 1 or history.held_out is not None:
+    chosen = split or history.splits[0]
+    runs = [run for run in history.trained if chosen in run.splits]
+    if len(runs) < 2 or history.held_out is not None:
         return []
     import pandas as pd
 
-    tables = [run.samples(split or history.splits[0]) for run in history.trained]
+    tables = [run.samples(chosen) for run in runs]
     ids = [pd.Index(table.keys if table.ids is None else table.ids) for table in tables]
     urls = [
         run.url
-        for i, run in enumerate(history.trained)
+        for i, run in enumerate(runs)
         if not any(ids[i].equals(other) or ids[i].isin(other).any() for j, other in enumerate(ids) if j != i)
     ]
     if not urls:

@@ -21,7 +21,7 @@ PathLike = str | os.PathLike[str]
 
 
 def audit(
-    history: History | PathLike | Sequence[PathLike] | None = None,
+    history: History | PathLike | Sequence[PathLike | History] | None = None,
     *,
     expected_error_rate: float | None = None,
     threshold: float | None = None,
@@ -40,8 +40,8 @@ def audit(
     """Find the likely label errors of a training history.
 
     Args:
-        history: a history, or the path of one, or several paths (runs on the same samples); of classification or of
-            object detection, whose audit also has ``objects`` and ``missing``.
+        history: a history, or the path of one, or a list of those (runs on the same samples); of classification or
+            of object detection, whose audit also has ``objects`` and ``missing``.
         expected_error_rate: share of wrong labels, 0 to 1, if you know it: that many are flagged.
         threshold: flag every sample with label_quality below it, 0 to 1.
         analyzers: names of further statistics to put into ``samples``, such as "el2n" or "prediction_flips"; the

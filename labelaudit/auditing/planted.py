@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from labelaudit.analyzers.slices import wilson_interval
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.rows import integer_labels, one_of
 from labelaudit.options import check_share, check_whole
@@ -127,11 +128,13 @@ def _weights(kind: str, classes: int, confusion: Any, rng: np.random.Generator) 
     return weights
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Measured:
     """How good an audit is on mistakes that were planted: all shares 0..1, **high is good**.
 
-    Mistakes that the data held before are not known, so they count as false alarms here.
+    Mistakes that the data held before are not known, so they count as false alarms here. Shares of nothing (the
+    precision where nothing is flagged) are NaN, and their interval is 0 to 1. Samples of equal quality are taken to
+    come in any order: where a cut goes between them, the planted among them count by their share.
 
     Attributes:
         n_planted: planted mistakes among the audited samples.
@@ -143,7 +146,9 @@ class Measured:
         f1: harmonic mean of recall and precision at the cut.
         f1_at_n: the same when exactly n_planted samples are flagged: what the ranking allows.
         average_precision: of the ranking.
-        correction_accuracy: share of the suggestions for flagged planted mistakes that name the true label.
+        n_suggestions: flagged planted mistakes for which a label is suggested.
+        correction_accuracy: share of those suggestions that name the true label.
+        correction_accuracy_interval: 95 % Wilson interval of the correction accuracy.
         curve: one row per cut: n_flagged, label_quality, recall, precision.
     """
 
@@ -156,15 +161,23 @@ class Measured:
     f1: float
     f1_at_n: float
     average_precision: float
+    n_suggestions: int
     correction_accuracy: float
+    correction_accuracy_interval: tuple[float, float]
     curve: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return (
+            f"Measured on {self.n_planted:,} planted mistakes, {self.n_flagged:,} samples flagged:\n"
+            f"  recall {_said(self.recall, self.recall_interval)}\n"
+            f"  precision {_said(self.precision, self.precision_interval)}\n"
+            f"  right label suggested {_said(self.correction_accuracy, self.correction_accuracy_interval)}"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers but the curve."""
         numbers = {name: value for name, value in self.__dict__.items() if name != "curve"}
-        return {**numbers, "recall_interval": list(self.recall_interval)} | {
-            "precision_interval": list(self.precision_interval)
-        }
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in numbers.items()}
 
 
 def measure(quality: Array, flagged: Array, suggested: Array, given: Array, true: Array) -> Measured:
@@ -180,20 +193,21 @@ def measure(quality: Array, flagged: Array, suggested: Array, given: Array, true
     import pandas as pd
 
     wrong = (true >= 0) & (true != given)
-    order = np.argsort(quality, kind="stable")
-    hits = wrong[order].cumsum()
-    cuts = np.arange(1, len(order) + 1)
+    ordered = np.sort(quality, kind="stable")
+    hits = _expected_hits(wrong, quality)
+    cuts = np.arange(1, len(ordered) + 1)
     n_planted, n_flagged = int(wrong.sum()), int(flagged.sum())
     found = int((wrong & flagged).sum())
     curve = pd.DataFrame(
         {
             "n_flagged": cuts,
-            "label_quality": quality[order],
+            "label_quality": ordered,
             "recall": hits / max(n_planted, 1),
             "precision": hits / cuts,
         }
     )
     suggestions = flagged & wrong & (suggested >= 0)
+    n_suggestions = int(suggestions.sum())
     right = int((suggestions & (suggested == true)).sum())
     return Measured(
         n_planted=n_planted,
@@ -203,15 +217,31 @@ def measure(quality: Array, flagged: Array, suggested: Array, given: Array, true
         recall_interval=wilson(found, n_planted),
         precision_interval=wilson(found, n_flagged),
         f1=_share(2 * found, n_planted + n_flagged),
-        f1_at_n=_share(int(hits[n_planted - 1]) if n_planted else 0, n_planted),
+        f1_at_n=_share(float(hits[n_planted - 1]) if n_planted else 0, n_planted),
         average_precision=_average_precision(wrong, quality),
-        correction_accuracy=_share(right, int(suggestions.sum())),
+        n_suggestions=n_suggestions,
+        correction_accuracy=_share(right, n_suggestions),
+        correction_accuracy_interval=wilson(right, n_suggestions),
         curve=curve,
     )
 
 
-def _share(part: int, whole: int) -> float:
+def _share(part: float, whole: int) -> float:
     return part / whole if whole else float("nan")
+
+
+def _said(share: float, interval: tuple[float, float]) -> str:
+    if np.isnan(share):
+        return "unknown"
+    return f"{share:.1%} (95 % interval {interval[0]:.1%} to {interval[1]:.1%})"
+
+
+def _expected_hits(wrong: Array, quality: Array) -> Array:
+    """Return how many are wrong of the 1, 2, ... n samples of the lowest quality, (n,); equal ones in random order."""
+    values, step = np.unique(quality, return_inverse=True)
+    samples = np.bincount(step, minlength=len(values)).cumsum()
+    hits = np.bincount(step, wrong, len(values)).cumsum()
+    return np.interp(np.arange(1, len(quality) + 1), np.append(0, samples), np.append(0, hits))
 
 
 def _average_precision(wrong: Array, quality: Array) -> float:
@@ -224,17 +254,11 @@ def _average_precision(wrong: Array, quality: Array) -> float:
     return float((precision * hits).sum() / hits.sum())
 
 
-def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return the Wilson score interval of a share; (0, 1) where n is 0.
-
-    Source: Wilson, Journal of the American Statistical Association, 1927.
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """Return the Wilson score interval of a share as two numbers, see `wilson_interval`.
 
     >>> [round(end, 4) for end in wilson(3, 4)]
     [0.3006, 0.9544]
     """
-    if n == 0:
-        return (0.0, 1.0)
-    p, z2 = hits / n, z * z
-    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = z / (1 + z2 / n) * float(np.sqrt(p * (1 - p) / n + z2 / (4 * n * n)))
-    return (max(middle - half, 0.0), min(middle + half, 1.0))
+    low, high = wilson_interval(hits, n)
+    return float(low), float(high)

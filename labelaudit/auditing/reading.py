@@ -52,6 +52,7 @@ class Reading:
         labels: (n,) given labels.
         consensus: (n,) class predicted over the epochs.
         other: (n,) best class beside the given one.
+        runners_up: (2, n) the best and the next best class beside the given one, -1 where several are or none is.
         log_ratio: (n,) log of that class's probability over the given label's, high is suspicious.
         early: gives the (K, m) mean probabilities of some samples before memorising.
         model: the noise model of the early epochs.
@@ -63,6 +64,7 @@ class Reading:
     labels: Array
     consensus: Array
     other: Array
+    runners_up: Array
     log_ratio: Array
     early: Callable[[slice | Array], Array]
     model: noise_model.NoiseModel
@@ -75,7 +77,7 @@ def read_labels(whole: MeanScores, early: MeanScores, labels: Array) -> Reading:
     """Read the log-time average and the average of the early epochs against the given labels, (n,)."""
     n_classes = len(whole.of(slice(0, 1)))
     means = _early_or_whole(early, whole)
-    consensus, other, log_ratio = _against(whole, labels, n_classes)
+    consensus, other, runners_up, log_ratio = _against(whole, labels, n_classes)
     rows = _fit_rows(means, labels, n_classes)
     model = noise_model.fit(means(rows), labels[rows])
     posterior = noise_model.posterior(model, means, labels)
@@ -83,7 +85,7 @@ def read_labels(whole: MeanScores, early: MeanScores, labels: Array) -> Reading:
     if notes:
         posterior.wrong[:] = 0
     seen = outside(log_ratio, posterior.wrong, model.matrix, labels)
-    return Reading(labels, consensus, other, log_ratio, means, model, posterior, seen, notes)
+    return Reading(labels, consensus, other, runners_up, log_ratio, means, model, posterior, seen, notes)
 
 
 def outside(log_ratio: Array, wrong: Array, matrix: Array, labels: Array) -> Outside:
@@ -152,10 +154,14 @@ def _early_or_whole(early: MeanScores, whole: MeanScores) -> Callable[[slice | A
     return means
 
 
-def _against(whole: MeanScores, labels: Array, n_classes: int) -> tuple[Array, Array, Array]:
-    """Return the class predicted over the epochs, the best other class and its log ratio over the label's, (n,)."""
+def _against(whole: MeanScores, labels: Array, n_classes: int) -> tuple[Array, Array, Array, Array]:
+    """Return the class predicted over the epochs, the best other class, (n,), and `Reading.runners_up`.
+
+    Last comes the log ratio of the best other class over the label's, (n,).
+    """
     n = len(labels)
     consensus, other = np.zeros((2, n), np.int32)
+    runners_up = np.zeros((2, n), np.int32)
     p_given, p_other = np.zeros((2, n))
     for here in chunks(n, n_classes):
         p, given = whole.of(here), labels[here]
@@ -165,7 +171,17 @@ def _against(whole: MeanScores, labels: Array, n_classes: int) -> tuple[Array, A
         p[given, columns] = -1
         other[here] = p.argmax(axis=0)
         p_other[here] = p[other[here], columns]
-    return consensus, other, np.log(p_other + SOFTEN) - np.log(p_given + SOFTEN)
+        runners_up[0, here] = _alone_best(p)
+        p[other[here], columns] = -1
+        runners_up[1, here] = _alone_best(p)
+    return consensus, other, runners_up, np.log(p_other + SOFTEN) - np.log(p_given + SOFTEN)
+
+
+def _alone_best(p: Array) -> Array:
+    """Return the likeliest class of (K, m) probabilities, (m,); -1 where it has none, or no more than another one."""
+    best = p.argmax(axis=0)
+    highest = p[best, np.arange(p.shape[1])]
+    return np.where((highest > 0) & ((p == highest).sum(axis=0) == 1), best, -1)
 
 
 def _fit_rows(means: Callable[[slice], Array], labels: Array, n_classes: int) -> Array:

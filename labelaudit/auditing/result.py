@@ -18,6 +18,7 @@ from labelaudit.auditing.summary import Summary
 from labelaudit.errors import LabelAuditError
 from labelaudit.exporting.exports import Exports
 from labelaudit.history.folder import Folder, open_folder, write_file
+from labelaudit.options import check_share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,8 +95,7 @@ class Audit(Shown, Exports):
             Flagged rows with given_label, suggested_label, suggestion_confidence and reason. Of a detection audit: the
             flagged objects, with issue, suggested_box and, as suggestion_confidence, the probability of that issue.
         """
-        if not 0 <= min_confidence <= 1:
-            raise LabelAuditError(f"min_confidence={min_confidence} is out of range; expected 0 to 1")
+        check_share("min_confidence", min_confidence)
         if self.objects is not None:
             from labelaudit.detection.correcting import corrections
 

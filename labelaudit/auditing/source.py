@@ -17,7 +17,7 @@ def history_to_audit(source: Any) -> History:
     """Return a history.
 
     Args:
-        source: a history, the path of one, or several paths.
+        source: a history, the path of one, or several of those.
 
     Raises:
         LabelAuditError: it is none, and what to type instead.
@@ -28,13 +28,15 @@ def history_to_audit(source: Any) -> History:
     if source is None:
         raise LabelAuditError(f"there is no history to audit; expected a History or the path of one. {of_arrays}")
     paths = [source] if isinstance(source, (str, os.PathLike)) else source
-    if not isinstance(paths, Sequence) or not all(isinstance(path, (str, os.PathLike)) for path in paths):
+    known = (str, os.PathLike, History)
+    if not isinstance(paths, Sequence) or not all(isinstance(path, known) for path in paths):
         raise LabelAuditError(
-            f"a {type(source).__name__} is no history; expected a History, the path of one, or a list of paths. "
+            f"a {type(source).__name__} is no history; expected a History, the path of one, or a list of those. "
             f"{of_arrays}"
         )
     for path in paths:
-        _refuse_other_folders(path)
+        if not isinstance(path, History):
+            _refuse_other_folders(path)
     return open_history(source)
 
 

@@ -68,6 +68,7 @@ def samples_table(
         "is_label_issue": verdict.flagged,
         "suggested_label": suggested,
         "suggestion_confidence": verdict.suggestion_confidence,
+        "runner_up_label": _label_column(verdict.runner_up, names),
         **{name: statistics[name].array for name in columns},
         **({} if second is None else _look_alike_columns(second, table.labels, statistics.index)),
         "reason": _reason_column(verdict, table.labels, names, statistics, second),

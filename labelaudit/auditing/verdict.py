@@ -34,6 +34,7 @@ class Verdict:
         consensus: (n,) class predicted over the epochs.
         suggested: (n,) likely true class, -1 where none is likelier than the given one.
         suggestion_confidence: (n,) its probability, NaN where there is none.
+        runner_up: (n,) likeliest class beside the given and the suggested one, -1 where none stands out.
         estimated_errors: number of wrong labels.
         interval: 95 % interval of that number.
         noise_matrix: (K, K) P(given | true), rows are true classes.
@@ -46,6 +47,7 @@ class Verdict:
     consensus: Array
     suggested: Array
     suggestion_confidence: Array
+    runner_up: Array
     estimated_errors: int
     interval: tuple[int, int]
     noise_matrix: Array
@@ -92,6 +94,7 @@ def judge(
         consensus=read.consensus,
         suggested=np.where(offered, read.other, -1),
         suggestion_confidence=np.where(offered, likely**OVERCONFIDENCE, np.nan),
+        runner_up=np.where(offered, read.runners_up[1], read.runners_up[0]),
         estimated_errors=errors,
         interval=(min(low, errors), max(high, errors)),
         noise_matrix=read.model.matrix,

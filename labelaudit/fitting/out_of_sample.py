@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from labelaudit.analyzers.accumulator import accumulate
 from labelaudit.analyzers.mean_scores import chunks
+from labelaudit.analyzers.slices import wilson_interval
 from labelaudit.auditing.evidence import Evidence
 from labelaudit.auditing.window import plan
 from labelaudit.errors import LabelAuditError
@@ -67,16 +68,13 @@ class OutOfSample:
             return best, count / np.where(self.num_preds > 0, self.num_preds, np.nan)
 
 
-def wilson_low(hits: Array, n: Array, z: float = 1.959964) -> Array:
+def wilson_low(hits: Array, n: Array) -> Array:
     """Return the lower end of the Wilson score interval of shares; NaN where n is 0.
 
     >>> wilson_low(np.array([3, 1]), np.array([4, 1])).round(4).tolist()
     [0.3006, 0.2065]
     """
-    trials = np.where(n > 0, n, np.nan)
-    p, z2 = hits / trials, z * z
-    half = z * np.sqrt(p * (1 - p) / trials + z2 / (4 * trials**2))
-    return np.maximum((p + z2 / (2 * trials) - half) / (1 + z2 / trials), 0)
+    return np.where(n > 0, wilson_interval(hits, n)[0], np.nan)
 
 
 def votes_of(histories: Sequence[Path], epochs: Sequence[int], ids: Sequence[str]) -> Array:

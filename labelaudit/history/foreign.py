@@ -44,11 +44,11 @@ class ForeignRun:
 
     def samples(self, split: str) -> Samples:
         """Return the samples table."""
-        return self._table
+        return self._table if split in self.splits else self._table.take(np.arange(0))
 
     def epochs(self, split: str) -> list[int]:
         """Return 0 to E - 1."""
-        return list(range(len(self._epochs)))
+        return list(range(len(self._epochs))) if split in self.splits else []
 
     def open_epoch(self, split: str, epoch: int) -> EpochPart:
         """Return one epoch."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,8 +87,9 @@ class History(Embedded):
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Recorded splits, "train" first."""
-        return self.runs_read[0].splits
+        """Splits that any of the runs recorded, "train" first."""
+        found = {split for run in self.trained or self.runs_read for split in run.splits}
+        return tuple(sorted(found, key=lambda split: (split != "train", split)))
 
     @property
     def n_classes(self) -> int:
@@ -258,9 +260,9 @@ class History(Embedded):
 
 def _align(runs: tuple[Run, ...], split: str) -> tuple[Samples, list[Run | AlignedRun]]:
     tables = [run.samples(split) for run in runs]
-    if len(runs) == 1 or all(np.array_equal(_ids(table), _ids(tables[0])) for table in tables):
-        _same_labels(runs, tables[0], tables)
-        return tables[0], list(runs)
+    recorded = [run for run, table in enumerate(tables) if len(table)] or [0]  # others lack the split
+    if all(np.array_equal(_ids(tables[run]), _ids(tables[recorded[0]])) for run in recorded[1:]):
+        return _one_table([runs[run] for run in recorded], [tables[run] for run in recorded]), list(runs)
     import pandas as pd
 
     _refuse_other_ids(runs, tables)
@@ -285,7 +287,7 @@ def _align(runs: tuple[Run, ...], split: str) -> tuple[Samples, list[Run | Align
             _refuse_labels(run, int(conflict.sum()), _ids(table)[conflict][0])
         labels[rows] = table.labels
         if table.true_labels is not None:
-            true[rows] = table.true_labels
+            true[rows] = np.where(true[rows] >= 0, true[rows], table.true_labels)
         aligned.append(AlignedRun(run, rows))
     keys = np.arange(len(ids), dtype=np.int64)
     return Samples(keys, labels, ids, true if (true >= 0).any() else None), aligned
@@ -309,11 +311,19 @@ def _shortened(names: list[str] | None) -> str:
     return ", ".join(listed[:8]) + (", ..." if len(listed) > 8 else "")
 
 
-def _same_labels(runs: tuple[Run, ...], first: Samples, tables: list[Samples]) -> None:
+def _one_table(runs: list[Run], tables: list[Samples]) -> Samples:
+    """Return the table of runs that saw the same samples, with what any of them knows of planted mistakes."""
+    first = tables[0]
+    planted = np.full(len(first), -1, np.int32)
     for run, table in zip(runs, tables, strict=True):
         differing = table.labels != first.labels
         if differing.any():
             _refuse_labels(run, int(differing.sum()), _ids(table)[differing][0])
+        if table.true_labels is not None:
+            planted = np.where(planted >= 0, planted, table.true_labels)
+    if first.true_labels is None and not (planted >= 0).any():
+        return first
+    return replace(first, true_labels=planted)
 
 
 def _refuse_labels(run: Run, count: int, sample: Any) -> None:

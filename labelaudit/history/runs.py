@@ -191,11 +191,11 @@ class MemoryRun:
 
     def samples(self, split: str) -> Samples:
         """Return the samples table."""
-        return self._table
+        return self._table if split in self.splits else self._table.take(np.arange(0))
 
     def epochs(self, split: str) -> list[int]:
         """Return 0 to E - 1."""
-        return list(range(len(self._logits)))
+        return list(range(len(self._logits))) if split in self.splits else []
 
     def open_epoch(self, split: str, epoch: int) -> EpochPart:
         """Return one epoch, not copied."""
@@ -232,7 +232,8 @@ class HeldOutRun:
 
     def samples(self, split: str) -> Samples:
         """Return the table of the samples held out."""
-        return self.run.samples(self.held_out)
+        held = self.run.samples(self.held_out)
+        return held if split in self.splits else held.take(np.arange(0))
 
     def epochs(self, split: str) -> list[int]:
         """Return the numbers of the epochs in which they were predicted."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,15 @@ from labelaudit.history.samples import Samples, refuse_true_labels, true_labels_
 PathLike = str | os.PathLike[str]
 
 
-def open_history(path: PathLike | Sequence[PathLike], *, held_out: str | None = None) -> History:
+def open_history(path: PathLike | History | Sequence[PathLike | History], *, held_out: str | None = None) -> History:
     """Open a history for reading.
 
     Args:
         path: the folder or fsspec URL a recorder wrote, or a ``.npz`` file with ``scores`` (or ``pred_probs``, or
             ``logits``), ``labels`` and, if you like, ``sample_ids`` and ``class_names``. Also what other tools wrote: a
             folder with dataset-cartography's ``dynamics_epoch_*.jsonl``, AUM's ``full_aum_records.csv``, InterpretDL's
-            ``stats.pkl``; see `labelaudit.history.foreign.open_foreign`. Or a list of those: runs on the same samples
-            and labels.
+            ``stats.pkl``; see `labelaudit.history.foreign.open_foreign`. Or a list of those, or of histories:
+            runs on the same samples and labels.
         held_out: name of the split, such as "val", under which runs recorded samples of the same data set that they
             left out of training. They are read beside the others, each as a run of its own that nobody memorised:
             for cross-validated runs, where every sample is held out by some run and trained on by the others.
@@ -41,12 +41,20 @@ def open_history(path: PathLike | Sequence[PathLike], *, held_out: str | None = 
         LabelAuditError: nothing readable is there; what was found is said. Or a run trained on what it is said to
             have held out.
     """
-    paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+    named = (str, os.PathLike, History)
+    paths = [path] if isinstance(path, named) else list(path) if isinstance(path, Iterable) else [path]
     if not paths:
         raise LabelAuditError("open_history got an empty list; name at least one run")
     runs: list[Run] = []
     for one in paths:
-        if is_npz(Path(one)):
+        if isinstance(one, History):
+            runs += one.trained if held_out is not None else one.runs_read
+        elif not isinstance(one, (str, os.PathLike)):
+            raise LabelAuditError(
+                f"a {type(one).__name__} names no history; expected a path, a history, or a list of those. Of arrays: "
+                "labelaudit.history_from_arrays(scores, labels)"
+            )
+        elif is_npz(Path(one)):
             runs += _from_npz(Path(one)).runs_read
         elif "://" not in os.fspath(one) and is_foreign(Path(one)):
             runs += open_foreign(Path(one)).runs_read
@@ -65,7 +73,7 @@ def open_history(path: PathLike | Sequence[PathLike], *, held_out: str | None = 
         return of_task(runs)
     if held_out is not None:
         runs += _held_out_runs(runs, held_out)
-    return History(runs)
+    return History(sorted(runs, key=lambda run: isinstance(run, HeldOutRun)))
 
 
 def _held_out_runs(runs: Sequence[Run], split: str) -> list[Run]:

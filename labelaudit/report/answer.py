@@ -46,7 +46,7 @@ def answer_of(audit: Audit) -> dict[str, Any]:
         else {
             "planted": f"{measured.n_planted:,}",
             "recall": f"{measured.recall:.1%}".replace("%", " %"),
-            "precision": f"{measured.precision:.1%}".replace("%", " %"),
+            "precision": f"{measured.precision:.1%}".replace("%", " %") if measured.n_flagged else None,
         },
         "sure": f"{sure:,}" if sure else None,
         "sure_from": f"{SURE:g}",

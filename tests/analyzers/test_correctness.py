@@ -53,6 +53,7 @@ REFERENCES = {
     "learned_for_good": lambda seen, y: max(last_wrong(run, y) for run in runs_of(seen)) + 1,
     "forgotten_for_good": lambda seen, y: max(last_right(run, y) for run in runs_of(seen)) + 1,
     "never_learned": lambda seen, y: not any(right(seen, y)),
+    "unforgettable": lambda seen, y: any(right(seen, y)) and not forgettings(seen, y),
     "mean_correct_epoch": lambda seen, y: (
         np.mean([one.epoch for one in seen if one.prediction == y]) if any(right(seen, y)) else np.nan
     ),

@@ -40,7 +40,7 @@ def test_moving_average_equals_the_reference(case, alpha):
     case.check(analyzers.ema_loss, partial(ema, alpha=alpha), alpha=alpha)
 
 
-@pytest.mark.parametrize("alpha", [0, -0.1, 1.1, float("nan")])
+@pytest.mark.parametrize("alpha", [0, -0.1, 1.1, float("nan"), "0.1", None])
 def test_a_moving_average_needs_a_weight(alpha):
     with pytest.raises(LabelAuditError, match="expected a number above 0, at most 1"):
         analyzers.ema_loss(analyzers.worked_example(), alpha=alpha)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,17 @@ def test_clusters_are_numbered_by_their_loss(case):
         assert mean[of_label].groupby(found[of_label]).mean().is_monotonic_increasing
 
 
+@pytest.mark.parametrize("fitted", [20_000, 40])
+def test_the_order_of_the_samples_does_not_matter(fitted, monkeypatch):
+    # Curves without groups have many partitions that are about as good; the order decided which one was found.
+    monkeypatch.setattr(import_module("labelaudit.analyzers.loss_curves"), "FITTED", fitted)
+    rng = np.random.default_rng(0)
+    z, labels, order = rng.normal(size=(9, 400, 4)) * 2, rng.integers(4, size=400), rng.permutation(400)
+    straight = analyzers.loss_cluster(history_from_arrays(z, labels, scores_are="logits"))
+    permuted = analyzers.loss_cluster(history_from_arrays(z[:, order], labels[order], scores_are="logits"))
+    assert straight.iloc[order].tolist() == permuted.tolist()
+
+
 def test_equal_curves_are_not_split():
     history = history_from_arrays([[[0.9, 0.1]] * 5] * 2, [0, 0, 0, 0, 1])
     assert analyzers.loss_cluster(history).tolist() == [0] * 5
@@ -72,8 +85,12 @@ def test_samples_that_no_epoch_read_saw_have_no_cluster(tmp_path):
 @pytest.mark.parametrize(
     ("function", "options", "message"),
     [
-        (analyzers.loss_curves, {"windows": 0}, "windows=0; expected 1 or more"),
-        (analyzers.loss_cluster, {"clusters": 1}, "clusters=1; expected 2 or more"),
+        (analyzers.loss_curves, {"windows": 0}, "windows=0 is out of range; expected an integer from 1 up"),
+        (analyzers.loss_curves, {"windows": 2.5}, "windows=2.5 is out of range"),
+        (analyzers.loss_cluster, {"windows": "8"}, "windows='8' is out of range"),
+        (analyzers.loss_cluster, {"clusters": 1}, "clusters=1 is out of range; expected an integer from 2 up"),
+        (analyzers.loss_cluster, {"clusters": 2.5}, "clusters=2.5 is out of range"),
+        (analyzers.loss_cluster, {"seed": -1}, "seed=-1 is out of range"),
         (analyzers.loss_curves, {"epochs": [9]}, "epoch 9 is not in"),
     ],
 )

@@ -78,8 +78,8 @@ def test_samples_that_the_epochs_read_did_not_see_are_missing(n_classes, keep, t
     table = table_of(history, epochs=[1])
     counts = ["wrong_events", "forgetting_events", "learning_events", "prediction_flips", "n_epochs"]
     assert (table.loc[1, [*counts, "presentations_to_learn"]] == 0).all()
-    assert not table.loc[1, "never_learned"]
-    rest = table.columns.drop([*counts, "presentations_to_learn", "never_learned"])
+    assert not table.loc[1, ["never_learned", "unforgettable"]].any()
+    rest = table.columns.drop([*counts, "presentations_to_learn", "never_learned", "unforgettable"])
     assert table.loc[1, rest].isna().all()
     learned = ["first_learned_epoch", "mean_correct_epoch", "last_forgotten_epoch", "last_forgotten_as"]
     assert table.loc[[0, 2], rest.drop(["variability_upper", *learned])].notna().all(axis=None)

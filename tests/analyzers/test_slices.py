@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from labelaudit import LabelAuditError
@@ -86,6 +87,7 @@ def test_few_numbers_stay_what_they_are():
         (SAMPLES, pd.concat([SOURCE, SOURCE[:1]]), "names sample 'image-0' more than once"),
         (SAMPLES, pd.concat([SOURCE, SOURCE], axis=1), "more than one column 'source'"),
         (SAMPLES, SOURCE.map(lambda value: [value]), "column 'source' cannot be grouped by .*'list'"),
+        ("audit", SOURCE, "samples is a str; expected a table of samples: pass audit.samples"),
         (SAMPLES, SOURCE.tolist(), "metadata is a list; expected a DataFrame or Series"),
     ],
 )
@@ -110,3 +112,31 @@ def test_wilson_interval_solves_its_equation(hits, n):
         for bound in (low, high):
             if 0 < bound < 1:
                 assert abs(share - bound) / np.sqrt(bound * (1 - bound) / n) == pytest.approx(1.959964, abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["plain", "zone", "arrow", "durations"])
+def test_dates_and_durations_are_cut_into_quantiles(kind):
+    # Every second of a day was a slice of its own, and those of one flagged sample came first.
+    samples = pd.DataFrame({"is_label_issue": np.arange(100) >= 80})
+    taken = pd.Series(pd.date_range("2026-01-01", periods=100, freq="s", tz="UTC" if kind == "zone" else None))
+    if kind == "arrow":
+        taken = taken.astype(pd.ArrowDtype(pa.timestamp("ns")))
+    if kind == "durations":
+        taken = taken - taken[0]
+    found = slices(samples, taken.rename("taken"))
+    assert found["n_samples"].tolist() == [20] * 5
+    assert found.loc[0, "share"] == 1
+    assert found.loc[0, "value"].right == taken[99]
+    taken[:30] = taken[60]
+    taken[90:] = None
+    found = slices(samples, taken.rename("taken"))
+    assert found["n_samples"].sum() == 100
+    assert found.loc[found["value"].isna(), "n_samples"].tolist() == [10]
+    assert found.loc[[value == taken[60] for value in found["value"]], "n_samples"].tolist() == [31]
+
+
+def test_numbers_among_objects_and_in_half_precision_are_numbers():
+    samples = pd.DataFrame({"is_label_issue": np.arange(100) >= 80})
+    for numbers in (pd.Series([*range(99), None], dtype=object), pd.Series(np.arange(100), dtype=np.float16)):
+        found = slices(samples, numbers.rename("dose"))
+        assert sum(hasattr(value, "left") for value in found["value"]) == 5

@@ -14,7 +14,19 @@ from labelaudit.history import blocks
 
 KINDS = [
     getattr(analyzers, name)
-    for name in ("Consensus", "Correctness", "DataMap", "ErrorNorm", "Loss", "Margin", "Mistakenness", "Votes")
+    for name in (
+        "Consensus",
+        "Correctness",
+        "DataMap",
+        "ErrorNorm",
+        "Loss",
+        "Margin",
+        "Mistakenness",
+        "MovingLoss",
+        "SecondSplit",
+        "Trend",
+        "Votes",
+    )
 ]
 CLASS_COLUMNS = ["consensus", "runner_up", "vote", "last_forgotten_as"]
 
@@ -101,7 +113,10 @@ def test_every_function_says_its_direction_or_what_it_is(name):
     first = function.__doc__.splitlines()[0]
     without_direction = {"accumulate", "tabulate", "worked_example", "forgetting_log", *CLASS_COLUMNS}
     assert ("**" in first) == (name not in without_direction), first
-    assert ">>>" in function.__doc__ or name in ("accumulate", "tabulate")
+    assert ">>>" in function.__doc__
+    if name not in ("accumulate", "tabulate", "worked_example"):
+        assert "Formula" in function.__doc__
+        assert "Source:" in function.__doc__
 
 
 @pytest.mark.parametrize("keep", ["scores", "summary"])

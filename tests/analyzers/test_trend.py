@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from labelaudit import analyzers, history_from_arrays
+from labelaudit import Recorder, analyzers, history_from_arrays, open_history
 
 
 def level(p):
@@ -47,3 +47,14 @@ def test_a_steady_rise_has_a_high_z_and_a_fall_a_low_one():
     scores = np.stack([np.stack([p, 1 - p], axis=1), np.stack([1 - p, p], axis=1)], axis=1)
     z = analyzers.mann_kendall(history_from_arrays(scores, [0, 0]))
     assert z.tolist() == pytest.approx([65 / np.sqrt(12 * 11 * 29 / 18), -65 / np.sqrt(12 * 11 * 29 / 18)])
+
+
+def test_the_slope_of_late_epochs_is_not_rounded_away(tmp_path):
+    # In single precision the squares of epochs above 4,096 differ by whole units from what they are.
+    p = np.array([0.2, 0.35, 0.3, 0.6, 0.7])
+    with Recorder(tmp_path, n_samples=1, scores_are="probabilities", precision="single") as recorder:
+        for t, one in enumerate(p):
+            recorder.record([0], [[one, 1 - one]], [0])
+            recorder.end_epoch(50_001 + t)
+    found = analyzers.confidence_slope(open_history(tmp_path))
+    assert found.tolist() == pytest.approx([np.polyfit(np.arange(5.0), p, 1)[0]], rel=1e-4)

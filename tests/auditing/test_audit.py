@@ -173,6 +173,12 @@ def test_corrections_are_confident_and_change_nothing(history: labelaudit.Histor
         audit.corrections(min_confidence=90)
 
 
+@pytest.mark.parametrize("least", [1.5, float("nan"), "sure"])
+def test_the_least_confidence_of_a_correction_is_a_share(history: labelaudit.History, least: object) -> None:
+    with pytest.raises(LabelAuditError, match=r"min_confidence=.* is out of range; expected a number, 0 to 1"):
+        labelaudit.audit(history).corrections(min_confidence=least)
+
+
 def test_one_epoch_equals_fiftyones_formulas() -> None:
     z = scores()[-1]
     p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
@@ -309,6 +315,15 @@ def test_the_summary_counts_the_epochs_that_were_read(history: labelaudit.Histor
     assert str(labelaudit.audit(history, epochs=[2])).startswith("400 samples, 4 classes, 1 epochs")
 
 
+def test_the_audit_says_what_was_read(history: labelaudit.History, tmp_path: Path) -> None:
+    labelaudit.audit(history, epochs=np.array([2, 0]), skip_nan=True).save(tmp_path)
+    info = labelaudit.load_audit(tmp_path).info
+    assert (info["split"], info["epochs"], info["skip_nan"]) == ("train", [0, 2], True)
+    assert (labelaudit.audit(history).info["epochs"], labelaudit.audit(history).info["skip_nan"]) == (None, False)
+    assert "missing: never learned" in info["conventions"]["first_learned_epoch"]
+    assert "mean over epochs (not their sum)" in info["conventions"]["aum"]
+
+
 @pytest.mark.parametrize("name", ["ema_loss", "mann_kendall", "confidence_slope", "forgotten_for_good"])
 def test_statistics_on_request(history: labelaudit.History, name: str) -> None:
     found = labelaudit.audit(history, analyzers=[name]).samples[name]
@@ -331,3 +346,30 @@ def test_runs_of_different_data_sets_are_noted(tmp_path: Path) -> None:
     assert note.startswith(f"{one}, {other}: no sample in common with another run.")
     overlapping = record(tmp_path / "overlapping", [range(N)] * 2)
     assert not any("in common" in note for note in labelaudit.audit([one, overlapping]).summary["notes"])
+
+
+def test_the_runner_up_is_the_next_likely_class() -> None:
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(1, N, K))
+    z[0, np.arange(N), TRUE] += 4
+    samples = labelaudit.audit(labelaudit.history_from_arrays(z, GIVEN, scores_are="logits")).samples
+    for given, suggested, found, scores in zip(
+        samples["given_label"], samples["suggested_label"], samples["runner_up_label"], z[0], strict=True
+    ):
+        rest = set(range(K)) - {given} - ({suggested} - {pd.NA})
+        assert found == max(rest, key=lambda k: scores[k])
+    assert samples["suggested_label"].notna().any()
+
+
+def test_there_is_no_runner_up_where_none_stands_out() -> None:
+    labels = np.arange(60) % 3
+    tied = labelaudit.audit(labelaudit.history_from_arrays(np.zeros((2, 60, 3)), labels, scores_are="logits"))
+    assert tied.samples["runner_up_label"].isna().all()
+    wrong = labels.copy()
+    wrong[:3] = (labels[:3] + 1) % 3
+    of_two = labelaudit.audit(
+        labelaudit.history_from_arrays([np.eye(2)[labels[labels < 2]] * 6], wrong[labels < 2] % 2)
+    )
+    offered = of_two.samples["suggested_label"].notna()
+    assert of_two.samples.loc[offered, "runner_up_label"].isna().all()
+    assert (of_two.samples.loc[~offered, "runner_up_label"] == 1 - of_two.samples.loc[~offered, "given_label"]).all()

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from labelaudit import LabelAuditError, plant_mistakes
-from labelaudit.auditing.planted import measure, wilson
+from labelaudit.auditing.planted import Measured, measure, wilson
 
 TRUE = np.arange(1000) % 5
 
@@ -97,12 +97,48 @@ def test_measure_against_counting() -> None:
     assert found.correction_accuracy == sum(made) / len(made)
     assert len(found.curve) == n
     assert found.curve["recall"].iloc[-1] == 1
-    assert found.recall_interval[0] < found.recall < found.recall_interval[1]
+    for name in ("recall", "precision", "correction_accuracy"):
+        low, high = getattr(found, f"{name}_interval")
+        assert low < getattr(found, name) < high
+        assert found.to_dict()[f"{name}_interval"] == [low, high]
+    assert found.n_suggestions == len(made)
+    assert found.correction_accuracy_interval == wilson(sum(made), len(made))
+    assert f"precision {found.precision:.1%} (95 % interval {found.precision_interval[0]:.1%} to" in str(found)
+
+
+def test_samples_of_equal_quality_may_come_in_any_order() -> None:
+    quality, true = np.array([0.1, 0.5, 0.5, 0.5, 0.5, 0.9]), np.array([-1, 1, 1, -1, -1, 1])
+    flagged, given = quality < 0.2, np.zeros(6, int)
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(6)
+        found = measure(quality[order], flagged[order], true[order], given, true[order])
+        assert found.f1_at_n == pytest.approx(1 / 3)  # the first, and two of four, half of which are wrong
+        assert (found.curve["recall"] * 3).tolist() == pytest.approx([0, 0.5, 1, 1.5, 2, 3])
+        assert found.curve["label_quality"].is_monotonic_increasing
+
+
+@pytest.mark.parametrize("n", [100, 1000])
+def test_the_intervals_cover_the_truth(n: int) -> None:
+    rng = np.random.default_rng(n)
+
+    def drawn(size: int) -> Measured:
+        wrong = rng.random(size) < 0.1
+        given, true = np.zeros(size, int), np.where(wrong, 1, -1)
+        quality = rng.normal(size=size) - 4 * wrong
+        return measure(quality, quality < -2, np.where(rng.random(size) < 0.85, 1, 2), given, true)
+
+    expected, tries = drawn(400_000), [drawn(n) for _ in range(600)]
+    for name in ("recall", "precision", "correction_accuracy"):
+        intervals = np.array([getattr(one, f"{name}_interval") for one in tries])
+        truth = getattr(expected, name)
+        assert 0.93 < ((intervals[:, 0] <= truth) & (truth <= intervals[:, 1])).mean() < 0.995
 
 
 def test_nothing_planted_measures_nothing() -> None:
     found = measure(np.ones(3), np.zeros(3, bool), np.full(3, -1), np.zeros(3, int), np.full(3, -1))
-    assert np.isnan([found.recall, found.precision, found.average_precision]).all()
+    assert np.isnan([found.recall, found.precision, found.average_precision, found.correction_accuracy]).all()
+    assert found.recall_interval == found.precision_interval == found.correction_accuracy_interval == (0, 1)
+    assert "recall unknown" in str(found)
 
 
 def test_wilson() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import labelaudit
@@ -384,3 +385,73 @@ def test_a_file_in_the_place_of_a_folder(tmp_path: Path) -> None:
             read(tmp_path / "x")
     with pytest.raises(LabelAuditError, match="x is a file; a history is a folder"):
         Recorder(tmp_path / "x")
+
+
+def recorded(folder: Path, splits: dict[str, np.ndarray], **options: Any) -> Path:
+    """Record two epochs of every split, {name: given labels}."""
+    lengths = {split: len(labels) for split, labels in splits.items()}
+    with Recorder(folder, n_samples=lengths, scores_are="logits", precision="single", **options) as recorder:
+        for epoch in range(2):
+            for split, labels in splits.items():
+                recorder.record(np.arange(len(labels)), np.eye(3)[labels] * (epoch + 1), labels, split=split)
+                recorder.end_epoch(epoch, split=split)
+    return folder
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_planted_mistakes_that_only_one_of_the_runs_knows(tmp_path: Path, first: int) -> None:
+    labels = np.arange(9) % 3
+    runs = [
+        recorded(tmp_path / "plain", {"train": labels}),
+        recorded(tmp_path / "planted", {"train": labels}, planted={4: 0}),
+    ]
+    expected = [-1, -1, -1, -1, 0, -1, -1, -1, -1]
+    assert open_history([runs[first], runs[1 - first]]).true_labels.tolist() == expected
+    longer = recorded(tmp_path / "longer", {"train": np.arange(12) % 3})
+    for order in ([longer, runs[1], runs[0]], [runs[1], runs[0], longer], [runs[0], longer, runs[1]]):
+        assert open_history(order).true_labels.tolist() == expected + [-1] * 3
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_split_that_only_one_of_the_runs_recorded(tmp_path: Path, first: int) -> None:
+    labels, of_val = np.arange(9) % 3, np.arange(5) % 3
+    runs = [
+        recorded(tmp_path / "without", {"train": labels}),
+        recorded(tmp_path / "with", {"train": labels, "val": of_val}),
+    ]
+    history = open_history([runs[first], runs[1 - first]])
+    assert history.splits == ("train", "val")
+    assert history.table("val").labels.tolist() == of_val.tolist()
+    pd.testing.assert_series_equal(
+        labelaudit.analyzers.aum(history, split="val"),
+        labelaudit.analyzers.aum(open_history(runs[1]), split="val"),
+    )
+    found = labelaudit.audit(history, split="val")
+    assert (found.summary["n_runs"], found.summary["n_samples"], found.summary["n_epochs"]) == (1, 5, 2)
+    assert not any("in common" in note for note in found.summary["notes"])
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_arrays_beside_a_run_are_no_other_split(tmp_path: Path, first: int) -> None:
+    # Arrays stood for any split: their training samples were read as validation samples.
+    labels, of_val = np.arange(9) % 3, np.arange(5) % 3
+    run = open_history(recorded(tmp_path / "run", {"train": labels, "val": of_val}))
+    arrays = history_from_arrays(np.eye(3)[labels][None], labels, scores_are="logits")
+    history = open_history([[run, arrays][first], [run, arrays][1 - first]])
+    assert (history.n_samples, history.n_epochs) == (9, 3)
+    assert len(history.table("val")) == 5
+    assert labelaudit.analyzers.correctness(history, split="val").index.tolist() == list(range(5))
+
+
+def test_histories_are_joined_like_paths(tmp_path: Path) -> None:
+    labels = np.arange(9) % 3
+    path = recorded(tmp_path / "run", {"train": labels})
+    arrays = history_from_arrays(np.eye(3)[labels][None], labels, scores_are="logits")
+    together = open_history([path, open_history(path)])
+    assert (len(together.trained), together.n_epochs) == (2, 4)
+    assert labelaudit.audit([arrays, arrays]).summary["n_runs"] == 2
+    assert labelaudit.audit([arrays, path]).summary["n_epochs"] == 3
+    assert open_history(arrays).n_samples == 9
+    for no_history in (3, [arrays, None]):
+        with pytest.raises(LabelAuditError, match=r"a (int|NoneType) names no history; expected a path, a history"):
+            open_history(no_history)

@@ -44,6 +44,13 @@ def test_the_file_holds_the_answer_and_the_cards(audit: labelaudit.Audit, tmp_pa
     assert quality == sorted(quality)
 
 
+def test_a_share_of_no_flagged_samples_is_not_shown() -> None:
+    none_flagged = labelaudit.audit(history_of_names(NAMES), threshold=0)
+    page = re.sub(r"\s+", " ", make_report(none_flagged).html)
+    assert "planted mistakes: 0.0 % of them are flagged (recall).</p>" in page
+    assert "nan" not in page.split("<h3>Next</h3>")[0]
+
+
 def test_nothing_is_loaded_from_anywhere(audit: labelaudit.Audit) -> None:
     page = make_report(audit).html
     sources = re.findall(r'\b(?:src|href|action)="([^"]*)"', page)

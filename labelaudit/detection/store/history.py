@@ -45,6 +45,11 @@ class DetectionHistory(History):
             f"DetectionHistory({self.path!r}: {self.n_samples:,} images, {boxes:,} boxes, {self.n_epochs} epochs{runs})"
         )
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Recorded splits, "train" first; all runs of a detector share their images."""
+        return self.runs_read[0].splits
+
     @cached_property
     def n_classes(self) -> int:
         """Number of classes; where no names were given, those up to the largest label that was ever seen."""
