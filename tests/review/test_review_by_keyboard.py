@@ -211,6 +211,73 @@ def test_lookalikes_and_disagreements(place: Place) -> None:
         assert problems == []
 
 
+def test_two_windows_of_one_reviewer(place: Place) -> None:
+    """The window that comes later learns what the other one decided; keys in haste replace nothing."""
+    decisions = place.run / "review" / "decisions.jsonl"
+    with browser() as (page, problems), server(place) as (_, url):
+        other = page.context.browser.new_page()
+        for window in (page, other):
+            window.goto(url)
+        first = shown(other)
+        assert press(page, "a") == first
+        for _ in range(3):
+            other.keyboard.press("k")
+            other.wait_for_selector("#review:not([aria-busy]) .rv-panel >> text=Decided in another window")
+        assert "not saved" in other.inner_text("#rv-message")
+        assert other.inner_text(".rv-panel .la-id bdi") == first
+        assert other.inner_text(".rv-words").startswith("Ann: says ")
+        picture(other, "elsewhere-1440")
+        assert load_decisions(decisions)["action"].to_dict() == {first: "relabel"}
+        other.keyboard.press("Escape")
+        second = shown(other)
+        assert second == shown(page)
+        press(other, "k")
+        page.keyboard.press("x")
+        page.wait_for_selector(".rv-panel")
+        page.keyboard.press("r")
+        page.keyboard.press("x")
+        shown(page)
+        assert load_decisions(decisions)["action"].to_dict() == {first: "relabel", second: "remove"}
+        for _ in range(2):
+            other.keyboard.press("z")
+            other.wait_for_selector("#review:not([aria-busy]) .rv-panel >> text=Take it back")
+        assert "not taken back" in other.inner_text("#rv-message")
+        assert other.inner_text(".rv-panel .la-id bdi") == second
+        assert len(load_decisions(decisions)) == 2
+        other.keyboard.press("r")
+        shown(other)
+        assert load_decisions(decisions)["action"].to_dict() == {first: "relabel", second: "keep"}
+        assert [one for one in problems if "409" not in one] == []
+
+
+def test_lookalikes_decided_in_another_window(place: Place) -> None:
+    with browser() as (page, problems), server(place) as (_, url):
+        other = page.context.browser.new_page()
+        for window in (page, other):
+            window.goto(url)
+            shown(window)
+            window.keyboard.press("l")
+            window.wait_for_selector(".rv-panel .la-card")
+        ids = other.locator(".rv-panel .la-id bdi").all_inner_texts()
+        page.keyboard.press("a")
+        shown(page)
+        other.keyboard.press("k")
+        other.wait_for_selector(".rv-panel >> text=Decided in another window")
+        assert other.locator(".rv-panel .la-id bdi").all_inner_texts() == ids
+        table = load_decisions(place.run / "review" / "decisions.jsonl")
+        assert table["action"].to_dict() == dict.fromkeys(ids, "relabel")
+        other.keyboard.press("r")
+        for left in range(len(ids), 0, -1):
+            assert other.locator(".rv-panel .la-card").count() == left
+            other.keyboard.press("k")
+            until(other, "n => document.querySelectorAll('.rv-panel .la-card').length < n", left)
+            other.wait_for_selector("#review:not([aria-busy])")
+        shown(other)
+        table = load_decisions(place.run / "review" / "decisions.jsonl")
+        assert table["action"].to_dict() == dict.fromkeys(ids, "keep")
+        assert [one for one in problems if "409" not in one] == []
+
+
 def test_the_last_decision_of_all_can_be_undone_by_mouse(place: Place) -> None:
     everything = """ranks => fetch("/api/decide", {
         method: "POST", body: JSON.stringify({reviewer: "Ann", ranks, action: "keep"}),
