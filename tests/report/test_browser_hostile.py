@@ -56,6 +56,15 @@ def test_marks_that_turn_the_text_around_are_made_visible(
         assert "\u202e" not in page.locator("body").inner_text()
 
 
+def test_a_name_of_spaces_can_be_seen_and_chosen(browser: Any, tmp_path: Path) -> None:
+    labelaudit.audit(history_of_names([" ", "bee", "cat", "dog"])).to_html(tmp_path / "report.html")
+    with opened(browser, tmp_path / "report.html") as page:
+        assert complaints(page) == []
+        page.locator(".where button[data-given=' ']").first.click()
+        page.wait_for_selector(".la-card")
+        assert page.locator(".la-card .la-given bdi").first.inner_text() == "⟨U+0020⟩"
+
+
 def test_images_from_a_folder_with_hostile_names(browser: Any, tmp_path: Path) -> None:
     ids = [f'"><img src=x onerror=window.hacked=1> {i}.png' for i in range(N)]
     (tmp_path / "images").mkdir()

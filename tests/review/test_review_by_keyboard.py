@@ -324,6 +324,29 @@ def test_narrow_screen(place: Place, scheme: str) -> None:
         assert problems == []
 
 
+@pytest.mark.parametrize("more", ["images", "rows"])
+def test_labels_and_buttons_are_on_the_screen_together(place: Place, tmp_path: Path, more: str) -> None:
+    table = [",".join([one, *(f"column {i}" for i in range(12))]) for one in ["id", *IDS]]
+    (tmp_path / "rows.csv").write_text("\n".join([*table, ""]))
+    options = ["--rows", str(tmp_path / "rows.csv")] if more == "rows" else []
+    span = (
+        "one => { const { top, bottom } = document.querySelector(one).getBoundingClientRect(); return [top, bottom]; }"
+    )
+    with browser() as (page, problems), server(place, *options) as (_, url):
+        page.goto(url)
+        shown(page)
+        until(page, "document.querySelector('.la-image')?.naturalWidth > 0")
+        for width, height in ((375, 667), (375, 553), (320, 568), (667, 375), (768, 560), (1440, 600)):
+            page.set_viewport_size({"width": width, "height": height})
+            until(page, "width => innerWidth === width", width)
+            parts = [".la-image", ".la-labels", ".rv-actions"]
+            image, labels, buttons = (page.evaluate(span, f".rv-single {part}") for part in parts)
+            assert image[0] >= 0
+            assert 0 <= labels[0] < labels[1] <= buttons[0] < buttons[1] <= height, (width, height, labels, buttons)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert problems == []
+
+
 def test_in_the_frame_of_a_notebook(place: Place, tmp_path: Path) -> None:
     """A page on another port, as Jupyter's is: keys work in the frame, and the frame is for notebooks only."""
     review = labelaudit.review(labelaudit.audit(place.run), images=place.images, reviewer="Ann")

@@ -158,9 +158,8 @@ function head() {
   });
   return element(
     "header", { class: "rv-head" },
-    element("h1", {}, "Label review"),
+    element("h1", {}, "Label review"), progress(),
     element("label", { class: "rv-name" }, "Reviewer ", field),
-    progress(), outlook(),
   );
 }
 
@@ -246,7 +245,7 @@ function aside() {
   const people = Object.entries(view.reviewers).map(([who, n]) => element("li", {}, name(who), `: ${n}`));
   const exports = ["csv", "parquet", "json"].map((kind) => element("a", { href: `/api/export?${query({ kind, token })}`, download: `decisions.${kind}` }, kind.toUpperCase()));
   return element(
-    "aside", { class: "rv-aside" },
+    "aside", { class: "rv-aside", "aria-label": "Overview" }, outlook(),
     pairs.length ? element("h2", {}, "Look-alikes at once ", element("kbd", { "aria-hidden": "true" }, "l")) : null, element("ul", {}, ...pairs),
     people.length ? element("h2", {}, "Reviewers") : null, element("ul", {}, ...people),
     view.n_disputed ? element("button", { type: "button", "data-disputed": "", onclick: () => open({ kind: "disagreements" }) }, element("kbd", { "aria-hidden": "true" }, "d"), ` ${view.n_disputed} disagreement${view.n_disputed > 1 ? "s" : ""}`) : null,
