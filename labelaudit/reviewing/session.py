@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -221,13 +223,12 @@ class ReviewSession:
     def lookalikes(self, reviewer: str, given: str, suggested: str, kind: str = "") -> list[dict[str, Any]]:
         """Return the worst undecided flagged samples of one class pair and kind, at most `BATCH`."""
         with self._lock:
-            mine = self._mine(reviewer)
-            ranks = [
-                rank
-                for rank in np.flatnonzero(self._flagged).tolist()
-                if self._ids[rank] not in mine and self._pair(rank) == (given, suggested, kind)
-            ]
-            return [self._record(rank, mine) for rank in ranks[:BATCH]]
+            mine, (pairs, of_rank) = self._mine(reviewer), self._pairs_of_flagged
+            if (given, suggested, kind) not in pairs:
+                return []
+            alike = np.flatnonzero(of_rank == pairs.index((given, suggested, kind))).tolist()
+            open_ones = (rank for rank in alike if self._ids[rank] not in mine)
+            return [self._record(rank, mine) for rank in islice(open_ones, BATCH)]
 
     def disagreements(self, reviewer: str) -> list[dict[str, Any]]:
         """Return the samples on which two sure reviewers differ, with the word of each; whoever asks may be a third."""
@@ -299,18 +300,26 @@ class ReviewSession:
         return estimate(wrong, self._n_flagged, self._audit.summary["estimated_errors"])
 
     def _pairs(self, undecided: Array) -> list[dict[str, Any]]:
-        counts: Counter[tuple[str, str, str]] = Counter()
-        for rank in np.flatnonzero(self._flagged & undecided).tolist():
-            if not is_missing(self._suggested[rank]):
-                counts[self._pair(rank)] += 1
+        pairs, of_rank = self._pairs_of_flagged
+        counts = np.bincount(of_rank[undecided & (of_rank >= 0)], minlength=len(pairs))
+        most = np.argsort(-counts, kind="stable")[:12]
+        names = "given", "suggested", "kind"
         return [
-            {"given": given, "suggested": suggested, "kind": kind, "n": n}
-            for (given, suggested, kind), n in counts.most_common(12)
-            if n > 1
+            dict(zip(names, pairs[pair], strict=True), n=int(counts[pair]))
+            for pair in most.tolist()
+            if counts[pair] > 1
         ]
 
-    def _pair(self, rank: int) -> tuple[str, str, str]:
-        return str(self._given[rank]), str(self._suggested[rank]), self._kind(rank)
+    @cached_property
+    def _pairs_of_flagged(self) -> tuple[list[tuple[str, str, str]], Array]:
+        """(given, suggested, kind) of the flagged samples, and which of them each rank has, (n,), -1 for none."""
+        numbers: dict[tuple[str, str, str], int] = {}
+        of_rank = np.full(len(self._ids), -1, np.int64)
+        for rank in np.flatnonzero(self._flagged).tolist():
+            if not is_missing(self._suggested[rank]):
+                pair = str(self._given[rank]), str(self._suggested[rank]), self._kind(rank)
+                of_rank[rank] = numbers.setdefault(pair, len(numbers))
+        return list(numbers), of_rank
 
     def _kind(self, rank: int) -> str:
         """Return what else look-alikes have in common: only those are decided together."""
