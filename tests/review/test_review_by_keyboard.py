@@ -347,6 +347,19 @@ def test_labels_and_buttons_are_on_the_screen_together(place: Place, tmp_path: P
         assert problems == []
 
 
+def test_long_names_leave_room(tmp_path: Path) -> None:
+    long = [f"{kind} {'long ' * 70}" for kind in ("ant", "bee", "cat")]
+    scores = np.eye(3)[TRUE][None] * 4 + np.zeros((3, 1, 1))
+    found = labelaudit.audit(labelaudit.history_from_arrays(scores, GIVEN, scores_are="logits", class_names=long))
+    review = labelaudit.review(found, decisions=tmp_path / "decisions.jsonl", reviewer="Ann")
+    with review, browser() as (page, problems):
+        page.goto(review.url)
+        shown(page)
+        pair = page.locator(".rv-aside [data-pair]").first
+        assert pair.bounding_box()["height"] < 200
+        assert problems == []
+
+
 def test_in_the_frame_of_a_notebook(place: Place, tmp_path: Path) -> None:
     """A page on another port, as Jupyter's is: keys work in the frame, and the frame is for notebooks only."""
     review = labelaudit.review(labelaudit.audit(place.run), images=place.images, reviewer="Ann")
