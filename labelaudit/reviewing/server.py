@@ -150,7 +150,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _decide(self, reviewer: str, asked: dict[str, Any]) -> None:
         ranks, label, seen = asked.get("ranks"), asked.get("label"), asked.get("seen")
-        if not isinstance(ranks, list) or any(type(number) is not int for number in [*ranks, label or 0]):
+        numbers = [] if label is None else [label]
+        if not isinstance(ranks, list) or any(type(number) is not int for number in [*ranks, *numbers]):
             raise _RefusedError(400, "expected ranks and label as integers")
         if seen is not None and not isinstance(seen, list):
             raise _RefusedError(400, "expected seen as one step, or null, for each rank")
@@ -167,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise _RefusedError(415, "expected application/json")
         try:
             found = json.loads(self.rfile.read(int(length)))
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
             raise _RefusedError(400, "expected a JSON object")

@@ -211,6 +211,27 @@ def test_lookalikes_and_disagreements(place: Place) -> None:
         assert problems == []
 
 
+def test_a_screen_reader_hears_each_sample(place: Place) -> None:
+    """What it listens to stays in the page: a region that is made anew with its text already in it is not read out."""
+    with browser() as (page, problems), server(place) as (_, url):
+        page.goto(url)
+        shown(page)
+        page.evaluate("window.regions = [...document.querySelectorAll('[role=status]')]")
+        for _ in range(3):
+            press(page, "k")
+            spoken = page.get_attribute(".rv-single article", "aria-label")
+            heard = page.evaluate("regions.map((one) => one.isConnected && one.textContent)")
+            assert heard == ["", spoken]
+        page.keyboard.press("l")
+        page.wait_for_selector(".rv-panel")
+        for box in page.locator(".rv-panel input").all():
+            box.uncheck()
+        page.keyboard.press("a")
+        until(page, "regions[0].textContent === 'Tick at least one sample.'")
+        assert page.locator("ul:empty").count() == 0
+        assert problems == []
+
+
 def test_two_windows_of_one_reviewer(place: Place) -> None:
     """The window that comes later learns what the other one decided; keys in haste replace nothing."""
     decisions = place.run / "review" / "decisions.jsonl"

@@ -93,6 +93,7 @@ def test_a_post_needs_an_origin_and_json(client: Client) -> None:
     assert client.ask("POST", "/api/undo", {"reviewer": "Ann"}, Content_Type="text/plain")[0] == 415
     assert client.ask("POST", "/api/undo", b"[1]")[0] == 400
     assert client.ask("POST", "/api/undo", b"{")[0] == 400
+    assert client.ask("POST", "/api/undo", b"[" * 100_000)[0] == 400
     assert client.ask("POST", "/api/undo", b"x", Content_Length="99999999")[0] == 413
     assert client.ask("POST", "/api/undo", {})[0] == 400
     assert client.ask("POST", "/api/other", {"reviewer": "Ann"})[0] == 404
@@ -188,6 +189,8 @@ def test_a_review_through_the_interface(client: Client, opened: Review) -> None:
     assert decide("keep", ranks=[0, 0])[0] == 400
     assert decide("keep", ranks=[])[0] == 400
     assert decide("keep", ranks=[True])[0] == 400
+    for label in ("", [], {}, False):
+        assert decide("choose", label=label)[0] == 400
     assert decide("keep", ranks=[60])[0] == 400
     assert decide("keep", reviewer=" ")[0] == 400
     assert decide("keep", reviewer="x" * 61)[0] == 400

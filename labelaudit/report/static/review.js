@@ -3,6 +3,11 @@ import { element, name, percent, sampleCard, spoken, visible } from "./card.js";
 import { ACTIONS, actionButtons, classDialog } from "./review_actions.js";
 
 const root = document.getElementById("review");
+// These stay while the rest is drawn anew: a screen reader hears only what changes in what it knows.
+const top = element("header", { class: "rv-head" });
+const message = element("p", { id: "rv-message", role: "status" });
+const columns = element("div", { class: "rv-columns" });
+const announced = element("p", { class: "la-hidden", role: "status" });
 const token = new URLSearchParams(location.search).get("token") ?? "";
 let reviewer = JSON.parse(document.getElementById("start").textContent).reviewer;
 let view = null;
@@ -48,9 +53,8 @@ async function once(work) {
 }
 
 function say(text, problem = false) {
-  const line = document.getElementById("rv-message");
-  line.textContent = text;
-  line.className = problem ? "rv-problem" : "";
+  message.textContent = text;
+  message.className = problem ? "rv-problem" : "";
 }
 
 const load = () => once(async () => {
@@ -156,11 +160,7 @@ function head() {
     panel = null;
     load();
   });
-  return element(
-    "header", { class: "rv-head" },
-    element("h1", {}, "Label review"), progress(),
-    element("label", { class: "rv-name" }, "Reviewer ", field),
-  );
+  return [element("h1", {}, "Label review"), progress(), element("label", { class: "rv-name" }, "Reviewer ", field)];
 }
 
 function single() {
@@ -246,8 +246,8 @@ function aside() {
   const exports = ["csv", "parquet", "json"].map((kind) => element("a", { href: `/api/export?${query({ kind, token })}`, download: `decisions.${kind}` }, kind.toUpperCase()));
   return element(
     "aside", { class: "rv-aside", "aria-label": "Overview" }, outlook(),
-    pairs.length ? element("h2", {}, "Look-alikes at once ", element("kbd", { "aria-hidden": "true" }, "l")) : null, element("ul", {}, ...pairs),
-    people.length ? element("h2", {}, "Reviewers") : null, element("ul", {}, ...people),
+    ...(pairs.length ? [element("h2", {}, "Look-alikes at once ", element("kbd", { "aria-hidden": "true" }, "l")), element("ul", {}, ...pairs)] : []),
+    ...(people.length ? [element("h2", {}, "Reviewers"), element("ul", {}, ...people)] : []),
     view.n_disputed ? element("button", { type: "button", "data-disputed": "", onclick: () => open({ kind: "disagreements" }) }, element("kbd", { "aria-hidden": "true" }, "d"), ` ${view.n_disputed} disagreement${view.n_disputed > 1 ? "s" : ""}`) : null,
     element("h2", {}, "Decisions"), element("p", { class: "rv-exports" }, ...exports),
   );
@@ -257,9 +257,9 @@ function draw() {
   const typing = document.activeElement?.id === "rv-name";
   const body = panel ? { lookalikes, disagreements, elsewhere }[panel.kind] : single;
   const main = element("main", { class: "rv-main", tabindex: -1 }, body());
-  const message = element("p", { id: "rv-message", role: "status", "aria-live": "polite" });
-  const announced = element("p", { class: "la-hidden", role: "status", "aria-live": "polite" });
-  root.replaceChildren(head(), message, element("div", { class: "rv-columns" }, main, aside()), announced);
+  top.replaceChildren(...head());
+  columns.replaceChildren(main, aside());
+  say("");
   for (const url of view.coming) new Image().src = `${url}?${query({ token })}`; // ahead of time
   announced.textContent = !panel && view.sample ? spoken(view.sample) : "";
   if (!typing || reviewer.trim()) main.focus({ preventScroll: true });
@@ -285,5 +285,5 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-root.append(element("p", { id: "rv-message", role: "status" }));
+root.append(top, message, columns, announced);
 load();
