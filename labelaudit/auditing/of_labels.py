@@ -119,10 +119,10 @@ def _refuse_one_class(opened: History, labels: Array) -> None:
         )
     present = np.flatnonzero(np.bincount(labels))
     if len(present) < 2:
+        what = f"all {len(labels):,} samples have" if len(labels) > 1 else "the only sample has"
         name = opened.class_names[int(present[0])] if opened.class_names else int(present[0])
         raise LabelAuditError(
-            f"{opened.path}: all {len(labels):,} samples have one label, {name!r}; an audit compares classes and "
-            "needs samples of at least two"
+            f"{opened.path}: {what} one label, {name!r}; an audit compares classes and needs samples of at least two"
         )
 
 

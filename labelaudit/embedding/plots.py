@@ -11,7 +11,7 @@ import numpy.typing as npt
 from labelaudit.embedding.checks import checked_column
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.rows import one_of
-from labelaudit.report.plots import RASTERIZED_FROM, new_axes
+from labelaudit.report.plots import RASTERIZED_FROM, literal, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +32,7 @@ def scatter(of: Visualization, colour: Any, ax: Axes | None, title: str | None) 
         _points(axes, of.points, c=TINTS["unique"])
     elif values.dtype.kind in "fiu" and (values.dtype.kind == "f" or len(np.unique(values)) > MOST_IN_LEGEND):
         shown = _points(axes, of.points, c=values, cmap="viridis")
-        axes.figure.colorbar(shown, ax=axes, label=name.replace("$", r"\$"))
+        axes.figure.colorbar(shown, ax=axes, label=literal(name))
     else:
         _groups(axes, of.points, values, name)
     return _finished(axes, title or f"{of.method}, {len(of):,} samples")
@@ -108,11 +108,11 @@ def _groups(axes: Axes, points: Array, values: Array, name: str) -> None:
     order = sorted(range(len(groups)), key=lambda group: str(groups[group]))
     for place, group in enumerate(order):
         tint = f"C{place % 10}" if len(groups) <= 10 else None
-        label = str(groups[group]).replace("$", r"\$") if place < MOST_IN_LEGEND else None
+        label = literal(groups[group]) if place < MOST_IN_LEGEND else None
         _points(axes, points[codes == group], c=tint, label=label)
     if (codes < 0).any():
         _points(axes, points[codes < 0], c=TINTS["other"], label="missing")
-    axes.legend(markerscale=2, title=name or None, fontsize="small")
+    axes.legend(markerscale=2, title=literal(name) or None, fontsize="small")
 
 
 def _points(axes: Axes, points: Array, **options: Any) -> Any:

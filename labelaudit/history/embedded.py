@@ -28,21 +28,21 @@ class Embedded:
         Args:
             split: "train" (default), "val", ...; of several splits the ids become "train/0", "val/0", ...
             epoch: of which epoch; default the last one recorded.
-            run: of which run, where there are several; default the first one that holds any.
+            run: of which run, where there are several; default the first one that holds any, with a warning where
+                others do, too: each run's vectors lie in a space of their own, and those of two are never mixed.
 
         Raises:
             LabelAuditError: no embeddings were recorded there; the message says what to pass to the recorder.
         """
         from labelaudit.embedding import Embeddings
-        from labelaudit.history.recorded_embeddings import chosen_epoch, first_with_embeddings, read_embeddings
+        from labelaudit.history.recorded_embeddings import chosen_epoch, chosen_run, read_embeddings
 
         history = cast("History", self)
         one = split is None or isinstance(split, str)
         splits = [history._split(name) for name in ((split,) if split is None or isinstance(split, str) else split)]
         if not splits:
             raise LabelAuditError(f"split={split!r} names no split; recorded: {', '.join(history.splits)}")
-        if run is None:
-            run = first_with_embeddings(history.trained, splits[0])
+        run = chosen_run(history, splits[0], run, stacklevel=3)
         of_run, epochs = history.runs_read[run], []
         vectors, ids, labels = [], [], []
         for name in splits:
@@ -71,6 +71,7 @@ class Embedded:
         seed: int = 0,
         split: str | None = None,
         epoch: int | None = None,
+        run: int | None = None,
         ids: Any = None,
         key: str | None = None,
         overwrite: bool = False,
@@ -86,6 +87,7 @@ class Embedded:
             seed: of the method.
             split: which split; default "train".
             epoch: of which epoch the embeddings are; default the last one recorded.
+            run: of which run, where there are several; see `embeddings`.
             ids: only these samples, (m,).
             key: name to keep them under: ``history.runs.load(key)`` gives them back.
             overwrite: replace the run that has this key.
@@ -102,6 +104,7 @@ class Embedded:
             options,
             split,
             epoch,
+            run,
             ids,
             key,
             overwrite,
@@ -113,6 +116,7 @@ class Embedded:
         metric: str = "cosine",
         split: str | None = None,
         epoch: int | None = None,
+        run: int | None = None,
         ids: Any = None,
         key: str | None = None,
         overwrite: bool = False,
@@ -123,6 +127,7 @@ class Embedded:
             metric: "cosine" or "euclidean"; see `Embeddings.similarity`.
             split: which split; default "train".
             epoch: of which epoch the embeddings are; default the last one recorded.
+            run: of which run, where there are several; see `embeddings`.
             ids: only these samples, (m,).
             key: name to keep it under.
             overwrite: replace the run that has this key.
@@ -137,6 +142,7 @@ class Embedded:
             {"metric": metric},
             split,
             epoch,
+            run,
             ids,
             key,
             overwrite,
@@ -150,16 +156,20 @@ class Embedded:
         options: dict[str, Any],
         split: str | None,
         epoch: int | None,
+        run: int | None,
         ids: Any,
         key: str | None,
         overwrite: bool,
     ) -> Any:
         """Return a result made of embeddings: the one kept if there is one, else a new one, which is kept."""
-        from labelaudit.history.recorded_embeddings import chosen_epoch
+        from labelaudit.history.recorded_embeddings import chosen_epoch, chosen_run
 
         history = cast("History", self)
         runs, split = history.runs, history._split(split)
-        options |= {"split": split, "epoch": chosen_epoch(history.runs_read[0], split, epoch)}
+        run = chosen_run(history, split, run, stacklevel=4)
+        options |= {"split": split, "epoch": chosen_epoch(history.runs_read[run], split, epoch)}
+        if run:  # without several runs the parameters are those that were always kept
+            options["run"] = run
         if ids is not None:
             options["ids_crc32"] = f"{zlib.crc32(repr(np.asarray(ids).tolist()).encode()):08x}"
         if key is not None:
@@ -168,7 +178,7 @@ class Embedded:
             before = runs.find(kind, options)
             if before is not None:
                 return runs.load(before)
-        embeddings = self.embeddings(split, epoch=options["epoch"], run=0)
+        embeddings = self.embeddings(split, epoch=options["epoch"], run=run)
         made = make(embeddings if ids is None else embeddings.select(ids))
         runs.keep(made, key, name, parameters=options, overwrite=overwrite)
         return made

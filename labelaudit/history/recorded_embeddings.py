@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,9 @@ import numpy.typing as npt
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import embedding_files
 from labelaudit.history.runs import Run, StoredRun
+
+if TYPE_CHECKING:
+    from labelaudit.history.history import History
 
 Array = npt.NDArray[Any]
 
@@ -21,9 +23,27 @@ def epochs_with_embeddings(run: Run, split: str) -> list[int]:
     return sorted(run.embedding_files(split)) if isinstance(run, StoredRun) else []
 
 
-def first_with_embeddings(runs: Sequence[Run], split: str) -> int:
-    """Return which run is the first that holds embeddings; 0 where none does."""
-    return next((number for number, run in enumerate(runs) if epochs_with_embeddings(run, split)), 0)
+def chosen_run(history: History, split: str, run: int | None, *, stacklevel: int) -> int:
+    """Return the number of the run meant: default the first that holds embeddings, 0 where none does.
+
+    Warns where others hold some, too, since those are not read.
+
+    Raises:
+        LabelAuditError: there is no such run.
+    """
+    runs = history.trained
+    if run is not None:
+        if not 0 <= run < len(runs):
+            raise LabelAuditError(f"run {run} is not in {history.path}; there are {len(runs)}, from 0")
+        return run
+    found = [number for number, one in enumerate(runs) if epochs_with_embeddings(one, split)]
+    if len(found) > 1:
+        warnings.warn(
+            f"{len(found)} runs hold {split} embeddings, each in a space of its own; these are those of run "
+            f"{found[0]}, {runs[found[0]].url}. Pass run=, or name another run first, to read others",
+            stacklevel=stacklevel,
+        )
+    return next(iter(found), 0)
 
 
 def chosen_epoch(run: Run, split: str, epoch: int | None) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from labelaudit.errors import LabelAuditError
 from labelaudit.named_runs import stored_similarity, stored_visualization
+from labelaudit.named_runs.source import Source
 
 if TYPE_CHECKING:
     from labelaudit.history import History
@@ -22,7 +23,7 @@ class Kind:
         module: where its class is.
         name: of the class.
         save: (result, folder) writes it into a new folder.
-        load: (folder, history) reads it back.
+        load: (folder, history, what it was made of) reads it back.
         sample_ids: (result) ids of the samples it was computed on, (n,).
         parameters: (result) what it was computed with.
     """
@@ -30,12 +31,12 @@ class Kind:
     module: str
     name: str
     save: Callable[[Any, str], None]
-    load: Callable[[str, History], Any]
+    load: Callable[[str, History, Source], Any]
     sample_ids: Callable[[Any], Any]
     parameters: Callable[[Any], dict[str, Any]]
 
 
-def _load_audit(path: str, history: History) -> Any:
+def _load_audit(path: str, history: History, made_of: Source) -> Any:
     from labelaudit.auditing.result import load_audit
 
     found = load_audit(path)
@@ -47,7 +48,7 @@ def _audit_parameters(audit: Any) -> dict[str, Any]:
     return {name: audit.info.get(name) for name in ("expected_error_rate", "threshold")}
 
 
-def _load_visualization(path: str, history: History) -> Any:
+def _load_visualization(path: str, history: History, made_of: Source) -> Any:
     return stored_visualization.load(path)
 
 

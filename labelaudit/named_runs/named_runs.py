@@ -106,7 +106,7 @@ class NamedRuns:
         record = self._shelf.whole(key)
         if record.kind not in KINDS:
             raise LabelAuditError(f"{key!r} is of kind {record.kind!r}, which this labelaudit does not know")
-        return KINDS[record.kind].load(self._shelf.place(record.data), self._history)
+        return KINDS[record.kind].load(self._shelf.place(record.data), self._history, record.source)
 
     def view(self, key: str) -> npt.NDArray[Any]:
         """Return the ids (n,) of the samples that a run was computed on; errors as of `load`."""

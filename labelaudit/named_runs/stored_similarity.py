@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
+from labelaudit.errors import LabelAuditError
 from labelaudit.history import arrow_file
 from labelaudit.history.folder import open_folder
 from labelaudit.history.samples import as_id_array, numbers
+from labelaudit.named_runs.source import Source
 from labelaudit.named_runs.view import read_view
 
 if TYPE_CHECKING:
@@ -35,19 +38,33 @@ def save(index: Similarity, path: str) -> None:
         folder.write(VECTORS, arrow_file.encode(_columns(of), {"class_names": of.class_names}))
 
 
-def load(path: str, history: History) -> Similarity:
+def load(path: str, history: History, made_of: Source) -> Similarity:
     """Read it back.
 
     Raises:
-        LabelAuditError: the history no longer holds the embeddings that it is an index of.
+        LabelAuditError: the history no longer holds the embeddings that it is an index of, or is opened without the
+            run that they are of.
     """
     from labelaudit.embedding import Similarity
 
     folder = open_folder(path)
     facts = json.loads(bytes(folder.read(NAME)))
     source = facts["source"]
+    if source is not None:
+        _check_run(source.get("run", 0), history, made_of)
     of = _read_vectors(path) if source is None else history.embeddings(**source)
     return Similarity.restored(of, facts["metric"], read_view(folder), facts["threshold"], facts["unique_ids"])
+
+
+def _check_run(run: int, history: History, made_of: Source) -> None:
+    """Refuse a history whose run of this number is another one than the index was made of."""
+    here = [os.path.basename(one.url.rstrip("/")) for one in history.trained]
+    then = [one["url"] for one in made_of]
+    if run and here[run : run + 1] != then[run : run + 1]:  # run 0 is the one that the index is kept with
+        raise LabelAuditError(
+            f"this index is of the embeddings of {then[run]}, run {run} of {', '.join(then)}; "
+            f"the history at hand is of {', '.join(here)}. Type open_history([...]) with those runs, in that order"
+        )
 
 
 def _columns(of: Embeddings) -> dict[str, Any]:

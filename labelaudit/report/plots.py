@@ -10,8 +10,10 @@ from labelaudit.errors import LabelAuditError
 from labelaudit.history.rows import one_of
 from labelaudit.report import charts
 from labelaudit.report.curves import curves_of_audit
+from labelaudit.report.media import shortened
 from labelaudit.report.records import is_missing
 from labelaudit.report.source import history_of
+from labelaudit.report.static_files import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 FLAGGED, CLEAN, GIVEN, SUGGESTED = "#c2260f", "#5b7083", "#b3400a", "#1d4ed8"
 REGIONS = {"easy": "#0f766e", "ambiguous": "#a15c00", "hard": "#a3155f"}
+NAME_LIMIT = 30  # characters
 RASTERIZED_FROM = 5_000  # samples, so that a PDF stays small
 
 
@@ -36,6 +39,16 @@ def new_axes(ax: Axes | None) -> Axes:
     except ModuleNotFoundError:
         raise LabelAuditError('figures need matplotlib. Type: pip install "labelaudit[plot]"') from None
     return plt.subplots(layout="constrained")[1]
+
+
+def literal(name: object) -> str:
+    """Return a name from data as a figure shows it: no formula, on one line, short enough to leave room for the figure.
+
+    >>> literal("_x")  # a legend leaves out what begins with an underscore
+    ' _x'
+    """
+    text = shortened(visible(" ".join(str(name).split()) or str(name)), NAME_LIMIT).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 def data_map(audit: Audit, *, colour: str, ax: Axes | None) -> Axes:
@@ -70,9 +83,9 @@ def noise_matrix(audit: Audit, *, max_classes: int, ax: Axes | None) -> Axes:
     axes.imshow(off, cmap="Reds", vmin=0, vmax=max(float(off.max(initial=0)) * 1.4, 1e-9))
     for row, column in np.argwhere(values >= 0.0005):
         axes.text(column, row, f"{values[row, column] * 100:.1f}".removesuffix(".0"), ha="center", va="center", size=8)
-    literal = [name.replace("$", r"\$") for name in names]  # a name from data is no formula
-    axes.set_xticks(range(len(names)), literal, rotation=45, ha="right")
-    axes.set_yticks(range(len(names)), literal)
+    shown = [literal(name) for name in names]
+    axes.set_xticks(range(len(names)), shown, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), shown)
     left_out = f", {len(names)} of {len(names) + matrix['left_out']} classes" if matrix["left_out"] else ""
     axes.set(xlabel="given label", ylabel="true label (estimated)", title=f"P(given | true) in per cent{left_out}")
     return axes
@@ -80,6 +93,8 @@ def noise_matrix(audit: Audit, *, max_classes: int, ax: Axes | None) -> Axes:
 
 def history(audit: Audit, sample_id: Any, *, named: Any, ax: Axes | None) -> Axes:
     """Draw the curves of one sample."""
+    if np.ndim(sample_id):
+        raise LabelAuditError(f"plot_history draws one sample and got {len(sample_id)}; call it for each of them")
     at = np.flatnonzero(audit.samples.index == sample_id)
     if not len(at):
         raise LabelAuditError(f"there is no sample {sample_id!r}; the first is {audit.samples.index[0]!r}")
@@ -88,15 +103,15 @@ def history(audit: Audit, sample_id: Any, *, named: Any, ax: Axes | None) -> Axe
         raise LabelAuditError("the history of this audit is not at hand; pass history= (a history or its path)")
     curves = curves_of_audit(audit, found, at)
     row, axes = audit.samples.iloc[int(at[0])], new_axes(ax)
-    axes.plot(curves.epochs, curves.given[0], color=GIVEN, label=f"given: {row['given_label']}".replace("$", r"\$"))
+    axes.plot(curves.epochs, curves.given[0], color=GIVEN, label=f"given: {literal(row['given_label'])}")
     if not is_missing(row["suggested_label"]):
-        label = f"suggested: {row['suggested_label']}".replace("$", r"\$")
+        label = f"suggested: {literal(row['suggested_label'])}"
         axes.plot(curves.epochs, curves.suggested[0], color=SUGGESTED, linestyle="--", label=label)
     axes.set(
         xlabel="epoch",
         ylabel="probability",
         ylim=(-0.02, 1.02),
-        title=f"Sample {sample_id}, label quality {row['label_quality']:.3f}".replace("$", r"\$"),
+        title=f"Sample {literal(sample_id)}, label quality {row['label_quality']:.3f}",
     )
     axes.legend()
     return axes

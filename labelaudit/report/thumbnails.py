@@ -112,7 +112,7 @@ def thumbnail(image: Any, *, side: int = SIDE, scale: tuple[float, float] | None
     """Return an image as the bytes of a small file, and their media type; errors as in `data_uri`."""
     from PIL import ImageOps
 
-    picture = ImageOps.exif_transpose(opened(image, scale=scale, side=side))
+    picture = eight_bit(ImageOps.exif_transpose(opened(image, scale=scale, side=side)))
     picture.thumbnail((side, side))
     if picture.mode not in ("L", "RGB", "RGBA"):
         picture = picture.convert("RGBA" if "A" in picture.getbands() or "transparency" in picture.info else "RGB")
@@ -155,6 +155,18 @@ def opened(image: Any, *, scale: tuple[float, float] | None = None, side: int | 
         raise UnidentifiedImageError(f"{what} no image, or of a kind that Pillow does not know") from None
     if side is not None:
         picture.draft("RGB", (side, side))  # JPEG: decode at a fraction of the size
+    return picture
+
+
+def eight_bit(picture: Image) -> Image:
+    """Return a picture of more than 8 bits (16-bit PNG, TIFF of numbers) as bytes, see `as_bytes`; others as they are.
+
+    Pillow's own conversion would take all above 255 for white.
+    """
+    from PIL import Image
+
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        return Image.fromarray(as_bytes(np.asarray(picture)))
     return picture
 
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from labelaudit.errors import LabelAuditError
 from labelaudit.reviewing.decisions import exported
 from labelaudit.reviewing.page import content_policy, review_page
-from labelaudit.reviewing.session import ReviewSession
+from labelaudit.reviewing.session import ReviewSession, StaleError
 
 MAX_BODY = 2**20
 HOST = "127.0.0.1"
@@ -122,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
             asked = (query.get(name, "") for name in ("reviewer", "given", "suggested", "kind"))
             return self._json(session.lookalikes(*asked))
         if path == "/api/disagreements":
-            return self._json(session.disagreements())
+            return self._json(session.disagreements(query.get("reviewer", "")))
         if path == "/api/export" and query.get("kind") in KINDS:
             kind = query["kind"]
             name = {"Content-Disposition": f'attachment; filename="decisions.{kind}"'}
@@ -139,16 +139,26 @@ class _Handler(BaseHTTPRequestHandler):
         reviewer = asked.get("reviewer")
         if not isinstance(reviewer, str):
             raise _RefusedError(400, "no reviewer")
-        if path == "/api/decide":
-            ranks, label = asked.get("ranks"), asked.get("label")
-            if not isinstance(ranks, list) or any(type(number) is not int for number in [*ranks, label or 0]):
-                raise _RefusedError(400, "expected ranks and label as integers")
-            session.decide(reviewer, ranks, str(asked.get("action")), label)
-        elif path == "/api/undo":
-            session.undo(reviewer)
-        else:
+        if path not in ("/api/decide", "/api/undo"):
             raise _RefusedError(404, "there is nothing here")
+        try:
+            (self._decide if path == "/api/decide" else self._undo)(reviewer, asked)
+        except StaleError as stale:
+            now = {"decided": session.decided(reviewer, stale.ranks), "view": session.view(reviewer)}
+            return 409, "application/json", _json({"error": str(stale), **now}), {}
         return self._json(session.view(reviewer))
+
+    def _decide(self, reviewer: str, asked: dict[str, Any]) -> None:
+        ranks, label, seen = asked.get("ranks"), asked.get("label"), asked.get("seen")
+        numbers = [] if label is None else [label]
+        if not isinstance(ranks, list) or any(type(number) is not int for number in [*ranks, *numbers]):
+            raise _RefusedError(400, "expected ranks and label as integers")
+        if seen is not None and not isinstance(seen, list):
+            raise _RefusedError(400, "expected seen as one step, or null, for each rank")
+        self.server.session.decide(reviewer, ranks, str(asked.get("action")), label, seen=seen)
+
+    def _undo(self, reviewer: str, asked: dict[str, Any]) -> None:
+        self.server.session.undo(reviewer, seen=asked.get("seen"))
 
     def _body(self) -> dict[str, Any]:
         length = self.headers.get("Content-Length", "")
@@ -158,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise _RefusedError(415, "expected application/json")
         try:
             found = json.loads(self.rfile.read(int(length)))
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
             raise _RefusedError(400, "expected a JSON object")

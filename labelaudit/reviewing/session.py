@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +31,20 @@ Array = npt.NDArray[Any]
 CHUNK = 500  # samples whose curves are read at once
 BATCH = 24  # look-alikes on one page
 IMAGE_SIDE = 512  # pixels
+NO_WORDS: Mapping[Any, Decision] = {}
+
+
+class StaleError(LabelAuditError):
+    """A decision on what its page no longer shows as it is; it was not written.
+
+    Args:
+        why: what has happened meanwhile.
+        ranks: samples on which the reviewer has decided since.
+    """
+
+    def __init__(self, why: str, ranks: list[int]) -> None:
+        super().__init__(why)
+        self.ranks = ranks
 
 
 class ReviewSession:
@@ -75,7 +91,7 @@ class ReviewSession:
                 [] if first is None else (np.flatnonzero(undecided[first + 1 : first + 100])[:2] + first + 1).tolist()
             )
             return {
-                "sample": None if first is None else self._record(first),
+                "sample": None if first is None else self._record(first, mine),
                 "coming": [] if self._media.images is None else [f"/image/{rank}" for rank in coming],
                 "labels": [str(label) for label in self.labels],
                 "n_samples": len(self._ids),
@@ -87,10 +103,18 @@ class ReviewSession:
                 "pairs": self._pairs(undecided),
                 "reviewers": {name: len(words) for name, words in self.log.words.current.items() if words},
                 "n_disputed": len(self._disputed()),
-                "can_undo": bool(self.log.words.last_step(_trimmed(reviewer))),
+                "undoes": self._last_step(reviewer),
             }
 
-    def decide(self, reviewer: str, ranks: Sequence[int], action: str, label: int | None = None) -> None:
+    def decide(
+        self,
+        reviewer: str,
+        ranks: Sequence[int],
+        action: str,
+        label: int | None = None,
+        *,
+        seen: Sequence[int | None] | None = None,
+    ) -> None:
         """Write a decision on one sample, or the same on several.
 
         Args:
@@ -98,37 +122,60 @@ class ReviewSession:
             ranks: of the samples.
             action: "accept" the suggestion, "choose" another class, "keep", "remove" or "unsure".
             label: number of the class, for "choose".
+            seen: ``step`` of each sample as the page showed it; None replaces whatever the reviewer said before.
+
+        Raises:
+            StaleError: the reviewer has decided on one of them since.
         """
         with self._lock:
-            name, samples = _name(reviewer), self._chosen(ranks)
-            if action == "accept":
-                suggested = {self._suggested[rank] for rank in ranks}
-                if len(suggested) != 1 or is_missing(next(iter(suggested))):
-                    raise LabelAuditError("there is no suggestion to accept")
-                self.log.decide(name, samples, "relabel", next(iter(suggested)))
-            elif action == "choose":
-                if label is None or not 0 <= label < len(self.labels):
-                    raise LabelAuditError(f"no class has number {label}")
-                same = {given == self.labels[label] for _, given in samples}
-                if same == {True}:
-                    self.log.decide(name, samples, "keep")
-                elif same == {False}:
-                    self.log.decide(name, samples, "relabel", self.labels[label])
-                else:
-                    raise LabelAuditError("some of these samples have that label already")
+            samples = self._chosen(ranks)
+            if seen is not None:
+                self._check_seen(reviewer, ranks, seen)
+            self._decide(_name(reviewer), ranks, samples, action, label)
+
+    def _decide(
+        self, name: str, ranks: Sequence[int], samples: Sequence[tuple[Any, Any]], action: str, label: int | None
+    ) -> None:
+        if action == "accept":
+            self.log.decide(name, samples, "relabel", self._one_suggestion(ranks))
+        elif action == "choose":
+            chosen = self._class(label)
+            same = {given == chosen for _, given in samples}
+            if len(same) > 1:
+                raise LabelAuditError("some of these samples have that label already")
+            if same == {True}:
+                self.log.decide(name, samples, "keep")
             else:
-                one_of("action", action, ("accept", "choose", "keep", "remove", "unsure"))
-                self.log.decide(name, samples, action)
+                self.log.decide(name, samples, "relabel", chosen)
+        else:
+            one_of("action", action, ("accept", "choose", "keep", "remove", "unsure"))
+            self.log.decide(name, samples, action)
+
+    def _one_suggestion(self, ranks: Sequence[int]) -> Any:
+        suggested = {self._suggested[rank] for rank in ranks}
+        if len(suggested) != 1 or is_missing(next(iter(suggested))):
+            raise LabelAuditError("there is no suggestion to accept")
+        return next(iter(suggested))
+
+    def _class(self, number: int | None) -> Any:
+        if number is None or not 0 <= number < len(self.labels):
+            raise LabelAuditError(f"no class has number {number}")
+        return self.labels[number]
+
+    def _check_seen(self, reviewer: str, ranks: Sequence[int], seen: Sequence[int | None]) -> None:
+        if len(seen) != len(ranks):
+            raise LabelAuditError(f"seen has {len(seen)} entries for {len(ranks)} samples; expected one for each")
+        mine = self._mine(reviewer)
+        since = [rank for rank, step in zip(ranks, seen, strict=True) if self._step(rank, mine) not in (None, step)]
+        if since:
+            which = "this sample" if len(ranks) == 1 else f"{len(since)} of these {len(ranks)} samples"
+            raise StaleError(f"You decided on {which} in another window. What you just chose is not saved.", since)
 
     def _chosen(self, ranks: Sequence[int]) -> list[tuple[Any, Any]]:
         """Return (id, given label) of samples."""
         if not ranks or len(set(ranks)) < len(ranks) or any(not 0 <= rank < len(self._ids) for rank in ranks):
             raise LabelAuditError("expected ranks of samples, each once")
         return [(self._ids[rank], self._given[rank]) for rank in ranks]
-
-    def _write(self, reviewer: str, samples: Sequence[tuple[Any, Any]], action: str, label: Any = None) -> None:
-        with self._lock:
-            self.log.decide(_name(reviewer), samples, action, label)
 
     def decide_by_id(self, sample: Any, action: str, label: Any, reviewer: str) -> None:
         """Write a decision on the sample with an id; action is one of `actions`. A class that is given is kept."""
@@ -147,30 +194,50 @@ class ReviewSession:
                 action, label = "keep", None
             self.log.decide(_name(reviewer), [(self._ids[rank], self._given[rank])], action, label)
 
-    def undo(self, reviewer: str) -> int:
-        """Take back the reviewer's last step; return how many samples it was on."""
+    def undo(self, reviewer: str, *, seen: int | None = None) -> int:
+        """Take back the reviewer's last step; return how many samples it was on.
+
+        Args:
+            reviewer: a name.
+            seen: ``undoes`` of the view that the page showed; None takes back whatever was last.
+
+        Raises:
+            StaleError: the reviewer's last step is another one by now.
+        """
         with self._lock:
+            last = self._last_step(reviewer)
+            if None not in (seen, last) and seen != last:
+                ranks = [self._rank[sample] for sample in self.log.words.last_step(_trimmed(reviewer))]
+                raise StaleError("Your last decision is one of another window. It is not taken back yet.", ranks)
             return len(self.log.undo(_trimmed(reviewer)))
+
+    def decided(self, reviewer: str, ranks: Sequence[int]) -> list[dict[str, Any]]:
+        """Return samples that a reviewer has decided on, at most `BATCH`, with the word on each."""
+        with self._lock:
+            mine = self._mine(reviewer)
+            there = [rank for rank in ranks if self._step(rank, mine) is not None]
+            return [
+                {"sample": self._record(rank, mine), "words": [_said(mine[self._ids[rank]])]} for rank in there[:BATCH]
+            ]
 
     def lookalikes(self, reviewer: str, given: str, suggested: str, kind: str = "") -> list[dict[str, Any]]:
         """Return the worst undecided flagged samples of one class pair and kind, at most `BATCH`."""
         with self._lock:
-            mine = self._mine(reviewer)
-            ranks = [
-                rank
-                for rank in np.flatnonzero(self._flagged).tolist()
-                if self._ids[rank] not in mine and self._pair(rank) == (given, suggested, kind)
-            ]
-            return [self._record(rank) for rank in ranks[:BATCH]]
+            mine, (pairs, of_rank) = self._mine(reviewer), self._pairs_of_flagged
+            if (given, suggested, kind) not in pairs:
+                return []
+            alike = np.flatnonzero(of_rank == pairs.index((given, suggested, kind))).tolist()
+            open_ones = (rank for rank in alike if self._ids[rank] not in mine)
+            return [self._record(rank, mine) for rank in islice(open_ones, BATCH)]
 
-    def disagreements(self) -> list[dict[str, Any]]:
-        """Return the samples on which two sure reviewers differ, with the word of each."""
+    def disagreements(self, reviewer: str) -> list[dict[str, Any]]:
+        """Return the samples on which two sure reviewers differ, with the word of each; whoever asks may be a third."""
         with self._lock:
-            found = []
-            for sample, words in self._disputed()[:100]:
-                said = [{"reviewer": one.reviewer, "action": one.action, "label": _text(one.label)} for one in words]
-                found.append({"sample": self._record(self._rank[sample]), "words": said})
-            return found
+            mine = self._mine(reviewer)
+            return [
+                {"sample": self._record(self._rank[sample], mine), "words": [_said(one) for one in words]}
+                for sample, words in self._disputed()[:100]
+            ]
 
     def table(self) -> pd.DataFrame:
         """Return the decisions so far, as `load_decisions` does."""
@@ -191,11 +258,20 @@ class ReviewSession:
     def _mine(self, reviewer: str) -> dict[Any, Decision]:
         return self.log.words.current.get(_trimmed(reviewer), {})
 
-    def _record(self, rank: int) -> dict[str, Any]:
+    def _step(self, rank: int, mine: Mapping[Any, Decision]) -> int | None:
+        """Return which step a reviewer's present word on a sample is of; None where there is no word."""
+        decision = mine.get(self._ids[rank])
+        return None if decision is None else decision.step
+
+    def _last_step(self, reviewer: str) -> int | None:
+        samples = self.log.words.last_step(_trimmed(reviewer))
+        return self._mine(reviewer)[samples[0]].step if samples else None
+
+    def _record(self, rank: int, mine: Mapping[Any, Decision] = NO_WORDS) -> dict[str, Any]:
         start = rank - rank % CHUNK
         if start not in self._curves:
             self._curves[start] = self._chunk(start)
-        record = dict(self._curves[start][rank - start], rank=rank)
+        record = dict(self._curves[start][rank - start], rank=rank, step=self._step(rank, mine))
         if self._media.images is not None:
             record["image"] = f"/image/{rank}"
         return record
@@ -224,18 +300,26 @@ class ReviewSession:
         return estimate(wrong, self._n_flagged, self._audit.summary["estimated_errors"])
 
     def _pairs(self, undecided: Array) -> list[dict[str, Any]]:
-        counts: Counter[tuple[str, str, str]] = Counter()
-        for rank in np.flatnonzero(self._flagged & undecided).tolist():
-            if not is_missing(self._suggested[rank]):
-                counts[self._pair(rank)] += 1
+        pairs, of_rank = self._pairs_of_flagged
+        counts = np.bincount(of_rank[undecided & (of_rank >= 0)], minlength=len(pairs))
+        most = np.argsort(-counts, kind="stable")[:12]
+        names = "given", "suggested", "kind"
         return [
-            {"given": given, "suggested": suggested, "kind": kind, "n": n}
-            for (given, suggested, kind), n in counts.most_common(12)
-            if n > 1
+            dict(zip(names, pairs[pair], strict=True), n=int(counts[pair]))
+            for pair in most.tolist()
+            if counts[pair] > 1
         ]
 
-    def _pair(self, rank: int) -> tuple[str, str, str]:
-        return str(self._given[rank]), str(self._suggested[rank]), self._kind(rank)
+    @cached_property
+    def _pairs_of_flagged(self) -> tuple[list[tuple[str, str, str]], Array]:
+        """(given, suggested, kind) of the flagged samples, and which of them each rank has, (n,), -1 for none."""
+        numbers: dict[tuple[str, str, str], int] = {}
+        of_rank = np.full(len(self._ids), -1, np.int64)
+        for rank in np.flatnonzero(self._flagged).tolist():
+            if not is_missing(self._suggested[rank]):
+                pair = str(self._given[rank]), str(self._suggested[rank]), self._kind(rank)
+                of_rank[rank] = numbers.setdefault(pair, len(numbers))
+        return list(numbers), of_rank
 
     def _kind(self, rank: int) -> str:
         """Return what else look-alikes have in common: only those are decided together."""
@@ -257,5 +341,9 @@ def _trimmed(name: str) -> str:
     return " ".join(name.split())
 
 
-def _text(label: Any) -> str | None:
-    return None if label is None else str(label)
+def _said(word: Decision) -> dict[str, Any]:
+    return {
+        "reviewer": word.reviewer,
+        "action": word.action,
+        "label": None if word.label is None else str(word.label),
+    }

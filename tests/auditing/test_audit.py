@@ -231,6 +231,8 @@ def test_what_is_no_history_is_refused(arguments: tuple, options: dict, message:
 
 
 def test_one_class_is_refused() -> None:
+    with pytest.raises(LabelAuditError, match="the only sample has one label, 1"):
+        labelaudit.audit(labelaudit.history_from_arrays(np.zeros((2, 1, 3)), [1]))
     with pytest.raises(LabelAuditError, match="all 400 samples have one label, 2"):
         labelaudit.audit(history_from_arrays(scores(), np.full(N, 2)))
 

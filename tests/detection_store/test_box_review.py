@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import labelaudit
 from labelaudit import LabelAuditError, load_decisions
@@ -34,6 +36,14 @@ def first(session: BoxReview, kind: str) -> int:
 
 def said(log: DecisionLog) -> list[tuple[str, Any]]:
     return [(one.action, one.label) for one in log.words.current["Ann"].values()]
+
+
+def test_pictures_of_sixteen_bits_are_not_all_white(recorded: Recorded, log: DecisionLog) -> None:
+    ramp = np.linspace(0, 65_535, WIDTH * HEIGHT).reshape(HEIGHT, WIDTH).astype(np.uint16)
+    session = BoxReview(recorded.audit, log, lambda _: Image.fromarray(ramp))
+    found = session.image(0)
+    assert found is not None
+    assert np.ptp(np.asarray(Image.open(io.BytesIO(found[0])).convert("L")).astype(int)) > 10
 
 
 def test_a_key_means_what_the_kind_of_finding_needs(recorded: Recorded, log: DecisionLog) -> None:

@@ -54,6 +54,23 @@ def test_of_several_runs_the_first_that_holds_any(tmp_path: Path) -> None:
     assert main(["audit", str(tmp_path / "bare"), str(tmp_path / "run"), "--embeddings"]) == 0
 
 
+def test_of_several_runs_that_hold_some_one_is_chosen(tmp_path: Path) -> None:
+    record(tmp_path / "a", range(2))
+    record(tmp_path / "b", range(4))
+    both = open_history([tmp_path / "a", tmp_path / "b"])
+    with pytest.warns(
+        UserWarning, match=r"2 runs hold train embeddings, each in a space of its own; .* of run 0, .*a\."
+    ) as said:
+        first = both.embeddings()
+    assert said[0].filename == __file__
+    assert first.source == {"split": "train", "epoch": 1, "run": 0}
+    second = both.embeddings(run=1)
+    np.testing.assert_array_equal(second.vectors, open_history(tmp_path / "b").embeddings().vectors)
+    for run in (2, -1):
+        with pytest.raises(LabelAuditError, match=f"run {run} is not in .*; there are 2, from 0"):
+            both.embeddings(run=run)
+
+
 def test_the_last_epoch_comes_back_in_dataset_order(tmp_path: Path) -> None:
     record(tmp_path / "run", class_names=["a", "b", "c"], sample_ids=[f"{i}.png" for i in range(N)])
     found = open_history(tmp_path / "run").embeddings()

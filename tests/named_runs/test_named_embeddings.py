@@ -98,6 +98,40 @@ def test_an_index_of_embeddings_that_are_gone_says_so(history: labelaudit.Histor
     assert longer.runs.list() == ["similarity", "similarity-2"]
 
 
+def test_of_several_runs_one_is_chosen(tmp_path: Path) -> None:
+    names = ["bare", "b", "c"]
+    with Recorder(tmp_path / "bare", n_samples=N, class_names=["a", "b", "c"]) as recorder:
+        recorder.record(np.arange(N), np.eye(K)[LABELS], LABELS)
+        recorder.end_epoch()
+    alone = [record(tmp_path / name, range(n)) for name, n in (("b", 2), ("c", 4))]
+    history = open_history([tmp_path / name for name in names])
+    with pytest.warns(UserWarning, match="2 runs hold train embeddings") as said:
+        made = history.visualize("pca")
+    assert said[0].filename == __file__
+    assert np.array_equal(made.points, alone[0].embeddings().visualize("pca").points), "the first that holds any"
+    other = history.visualize("pca", run=2)
+    assert np.array_equal(other.points, alone[1].embeddings().visualize("pca").points)
+    assert history.runs.info("pca-2").parameters == {"method": "pca", "seed": 0, "split": "train", "epoch": 3, "run": 2}
+    with pytest.warns(UserWarning, match="2 runs hold train embeddings") as said:
+        assert np.array_equal(history.similarity().embeddings.vectors, alone[0].embeddings().vectors)
+    assert said[0].filename == __file__
+    with pytest.raises(LabelAuditError, match="bare holds no train embeddings"):
+        history.similarity(run=0)
+    with pytest.raises(LabelAuditError, match=r"run 3 is not in .*; there are 3, from 0"):
+        history.visualize("pca", run=3)
+
+
+def test_an_index_of_another_run_needs_that_run(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        record(tmp_path / name)
+    made = open_history([tmp_path / "a", tmp_path / "b"]).similarity(run=1, key="of-b")
+    again = open_history([tmp_path / "a", tmp_path / "b"]).runs.load("of-b")
+    assert np.array_equal(again.embeddings.vectors, made.embeddings.vectors)
+    for others in (["a"], ["a", "c"]):
+        with pytest.raises(LabelAuditError, match="this index is of the embeddings of b, run 1 of a, b; the history"):
+            open_history([tmp_path / name for name in others]).runs.load("of-b")
+
+
 def test_what_cannot_be_written_is_said(history: labelaudit.History) -> None:
     (Path(history.path) / "runs").write_text("in the way")
     with pytest.warns(UserWarning, match="the pca is not kept"):

@@ -56,6 +56,30 @@ def test_marks_that_turn_the_text_around_are_made_visible(
         assert "\u202e" not in page.locator("body").inner_text()
 
 
+def test_a_name_of_spaces_can_be_seen_and_chosen(browser: Any, tmp_path: Path) -> None:
+    labelaudit.audit(history_of_names([" ", "bee", "cat", "dog"])).to_html(tmp_path / "report.html")
+    with opened(browser, tmp_path / "report.html") as page:
+        assert complaints(page) == []
+        page.locator(".where button[data-given=' ']").first.click()
+        page.wait_for_selector(".la-card")
+        assert page.locator(".la-card .la-given bdi").first.inner_text() == "⟨U+0020⟩"
+
+
+@pytest.mark.parametrize("size", ["phone", "desk"])
+def test_long_names_are_cut_off_but_for_the_dialog(browser: Any, tmp_path: Path, size: str) -> None:
+    long = [f"{kind} {'long ' * 70}" for kind in ("ant", "bee", "cat", "dog")]
+    labelaudit.audit(history_of_names(long)).to_html(tmp_path / "report.html")
+    with opened(browser, tmp_path / "report.html", size=size) as page:
+        heights = "all => all.map((one) => one.getBoundingClientRect().height)"
+        assert max(page.eval_on_selector_all(".where tbody tr", heights)) < 130
+        assert page.locator(".la-card").first.bounding_box()["height"] < 520
+        page.locator(".la-card button").first.click()
+        given = page.locator("dialog .la-given bdi")
+        assert given.inner_text() in [name.strip() for name in long]
+        assert given.bounding_box()["height"] > 100, "in full"
+        assert complaints(page) == []
+
+
 def test_images_from_a_folder_with_hostile_names(browser: Any, tmp_path: Path) -> None:
     ids = [f'"><img src=x onerror=window.hacked=1> {i}.png' for i in range(N)]
     (tmp_path / "images").mkdir()

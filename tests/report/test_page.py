@@ -176,9 +176,11 @@ def test_python_and_javascript_make_the_same_characters_visible() -> None:
     script = re.search(r"const HIDDEN = /(\[.*\])/g", static_text("card.js"))
     assert script is not None
     in_script = {code for code in range(0x10000) if re.match(script[1], chr(code))}
-    assert in_script == {code for code in range(0x10000) if visible(chr(code)) != chr(code)}
+    assert in_script == {code for code in range(0x10000) if visible(f"a{chr(code)}") != f"a{chr(code)}"}
     assert {0x202E, 0x200B, 0, 0xFEFF} <= in_script
     assert not {ord("\n"), ord("\t"), ord(" ")} & in_script
+    assert visible("  ") == "⟨U+0020⟩⟨U+0020⟩", "a name of spaces only could not be seen"
+    assert visible("") == ""
 
 
 def test_inline_in_a_notebook(hostile_audit: labelaudit.Audit) -> None:

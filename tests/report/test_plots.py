@@ -54,6 +54,25 @@ def test_noise_matrix_of_some_classes(audit: labelaudit.Audit) -> None:
     assert "2 of 4 classes" in ax.get_title()
 
 
+def test_names_from_data_leave_room_for_the_figure(audit: labelaudit.Audit) -> None:
+    names = ["_hidden", "x" * 300, "a\nb", "\x1b[31m$red$"]
+    shown = [" _hidden", "x" * 29 + "…", "a b", r"⟨U+001B⟩[31m\$red\$"]
+    found = labelaudit.audit(labelaudit.history_from_arrays(logits(), GIVEN, class_names=names))
+    ax = found.plot_noise_matrix()
+    assert [label.get_text() for label in ax.get_xticklabels()] == shown
+    drawn(ax)
+    points = labelaudit.Embeddings.from_arrays(logits()[0], labels=GIVEN, class_names=names).visualize("pca")
+    legend = points.plot().get_legend()
+    assert legend is not None
+    assert sorted(text.get_text() for text in legend.get_texts()) == sorted(shown)
+
+
+def test_history_of_several_samples_is_asked_for_one_by_one(audit: labelaudit.Audit) -> None:
+    for several in (audit.issues.index[:3], ["img/0.png", "img/1.png"]):
+        with pytest.raises(LabelAuditError, match=r"draws one sample and got [23]; call it for each"):
+            audit.plot_history(several)
+
+
 def test_history(audit: labelaudit.Audit) -> None:
     sample = audit.issues.index[0]
     ax = audit.plot_history(sample)

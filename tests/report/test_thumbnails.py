@@ -56,6 +56,14 @@ def test_the_orientation_in_exif_counts(tmp_path: Path) -> None:
     assert opened(data_uri(tmp_path / "turned.jpg")).size == (72, 96)
 
 
+@pytest.mark.parametrize("values", [np.uint16([0, 65_535]), np.int32([1_000, 1_200]), np.float32([-3.0, 0.2])])
+def test_files_of_more_than_eight_bits_are_not_all_white(tmp_path: Path, values: np.ndarray) -> None:
+    ramp = np.linspace(*values.tolist(), 64 * 48).reshape(48, 64).astype(values.dtype)
+    Image.fromarray(ramp).save(tmp_path / "scan.tif")
+    shown = np.asarray(opened(data_uri(tmp_path / "scan.tif")).convert("L")).astype(float)
+    np.testing.assert_allclose(shown, np.linspace(0, 255, 64 * 48).reshape(48, 64), atol=6)
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "CMYK", "I;16", "F"])
 def test_pil_images_of_every_mode(mode: str) -> None:
     picture = Image.new(mode, (200, 100))

@@ -211,6 +211,94 @@ def test_lookalikes_and_disagreements(place: Place) -> None:
         assert problems == []
 
 
+def test_a_screen_reader_hears_each_sample(place: Place) -> None:
+    """What it listens to stays in the page: a region that is made anew with its text already in it is not read out."""
+    with browser() as (page, problems), server(place) as (_, url):
+        page.goto(url)
+        shown(page)
+        page.evaluate("window.regions = [...document.querySelectorAll('[role=status]')]")
+        for _ in range(3):
+            press(page, "k")
+            spoken = page.get_attribute(".rv-single article", "aria-label")
+            heard = page.evaluate("regions.map((one) => one.isConnected && one.textContent)")
+            assert heard == ["", spoken]
+        page.keyboard.press("l")
+        page.wait_for_selector(".rv-panel")
+        for box in page.locator(".rv-panel input").all():
+            box.uncheck()
+        page.keyboard.press("a")
+        until(page, "regions[0].textContent === 'Tick at least one sample.'")
+        assert page.locator("ul:empty").count() == 0
+        assert problems == []
+
+
+def test_two_windows_of_one_reviewer(place: Place) -> None:
+    """The window that comes later learns what the other one decided; keys in haste replace nothing."""
+    decisions = place.run / "review" / "decisions.jsonl"
+    with browser() as (page, problems), server(place) as (_, url):
+        other = page.context.browser.new_page()
+        for window in (page, other):
+            window.goto(url)
+        first = shown(other)
+        assert press(page, "a") == first
+        for _ in range(3):
+            other.keyboard.press("k")
+            other.wait_for_selector("#review:not([aria-busy]) .rv-panel >> text=Decided in another window")
+        assert "not saved" in other.inner_text("#rv-message")
+        assert other.inner_text(".rv-panel .la-id bdi") == first
+        assert other.inner_text(".rv-words").startswith("Ann: says ")
+        picture(other, "elsewhere-1440")
+        assert load_decisions(decisions)["action"].to_dict() == {first: "relabel"}
+        other.keyboard.press("Escape")
+        second = shown(other)
+        assert second == shown(page)
+        press(other, "k")
+        page.keyboard.press("x")
+        page.wait_for_selector(".rv-panel")
+        page.keyboard.press("r")
+        page.keyboard.press("x")
+        shown(page)
+        assert load_decisions(decisions)["action"].to_dict() == {first: "relabel", second: "remove"}
+        for _ in range(2):
+            other.keyboard.press("z")
+            other.wait_for_selector("#review:not([aria-busy]) .rv-panel >> text=Take it back")
+        assert "not taken back" in other.inner_text("#rv-message")
+        assert other.inner_text(".rv-panel .la-id bdi") == second
+        assert len(load_decisions(decisions)) == 2
+        other.keyboard.press("r")
+        shown(other)
+        assert load_decisions(decisions)["action"].to_dict() == {first: "relabel", second: "keep"}
+        assert [one for one in problems if "409" not in one] == []
+
+
+def test_lookalikes_decided_in_another_window(place: Place) -> None:
+    with browser() as (page, problems), server(place) as (_, url):
+        other = page.context.browser.new_page()
+        for window in (page, other):
+            window.goto(url)
+            shown(window)
+            window.keyboard.press("l")
+            window.wait_for_selector(".rv-panel .la-card")
+        ids = other.locator(".rv-panel .la-id bdi").all_inner_texts()
+        page.keyboard.press("a")
+        shown(page)
+        other.keyboard.press("k")
+        other.wait_for_selector(".rv-panel >> text=Decided in another window")
+        assert other.locator(".rv-panel .la-id bdi").all_inner_texts() == ids
+        table = load_decisions(place.run / "review" / "decisions.jsonl")
+        assert table["action"].to_dict() == dict.fromkeys(ids, "relabel")
+        other.keyboard.press("r")
+        for left in range(len(ids), 0, -1):
+            assert other.locator(".rv-panel .la-card").count() == left
+            other.keyboard.press("k")
+            until(other, "n => document.querySelectorAll('.rv-panel .la-card').length < n", left)
+            other.wait_for_selector("#review:not([aria-busy])")
+        shown(other)
+        table = load_decisions(place.run / "review" / "decisions.jsonl")
+        assert table["action"].to_dict() == dict.fromkeys(ids, "keep")
+        assert [one for one in problems if "409" not in one] == []
+
+
 def test_the_last_decision_of_all_can_be_undone_by_mouse(place: Place) -> None:
     everything = """ranks => fetch("/api/decide", {
         method: "POST", body: JSON.stringify({reviewer: "Ann", ranks, action: "keep"}),
@@ -254,6 +342,42 @@ def test_narrow_screen(place: Place, scheme: str) -> None:
         page.wait_for_selector(".rv-panel")
         assert page.evaluate("document.documentElement.scrollWidth") <= 375
         picture(page, f"lookalikes-375-{scheme}")
+        assert problems == []
+
+
+@pytest.mark.parametrize("more", ["images", "rows"])
+def test_labels_and_buttons_are_on_the_screen_together(place: Place, tmp_path: Path, more: str) -> None:
+    table = [",".join([one, *(f"column {i}" for i in range(12))]) for one in ["id", *IDS]]
+    (tmp_path / "rows.csv").write_text("\n".join([*table, ""]))
+    options = ["--rows", str(tmp_path / "rows.csv")] if more == "rows" else []
+    span = (
+        "one => { const { top, bottom } = document.querySelector(one).getBoundingClientRect(); return [top, bottom]; }"
+    )
+    with browser() as (page, problems), server(place, *options) as (_, url):
+        page.goto(url)
+        shown(page)
+        until(page, "document.querySelector('.la-image')?.naturalWidth > 0")
+        for width, height in ((375, 667), (375, 553), (320, 568), (667, 375), (768, 560), (1440, 600)):
+            page.set_viewport_size({"width": width, "height": height})
+            until(page, "width => innerWidth === width", width)
+            parts = [".la-image", ".la-labels", ".rv-actions"]
+            image, labels, buttons = (page.evaluate(span, f".rv-single {part}") for part in parts)
+            assert image[0] >= 0
+            assert 0 <= labels[0] < labels[1] <= buttons[0] < buttons[1] <= height, (width, height, labels, buttons)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert problems == []
+
+
+def test_long_names_leave_room(tmp_path: Path) -> None:
+    long = [f"{kind} {'long ' * 70}" for kind in ("ant", "bee", "cat")]
+    scores = np.eye(3)[TRUE][None] * 4 + np.zeros((3, 1, 1))
+    found = labelaudit.audit(labelaudit.history_from_arrays(scores, GIVEN, scores_are="logits", class_names=long))
+    review = labelaudit.review(found, decisions=tmp_path / "decisions.jsonl", reviewer="Ann")
+    with review, browser() as (page, problems):
+        page.goto(review.url)
+        shown(page)
+        pair = page.locator(".rv-aside [data-pair]").first
+        assert pair.bounding_box()["height"] < 200
         assert problems == []
 
 

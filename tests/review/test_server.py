@@ -93,6 +93,7 @@ def test_a_post_needs_an_origin_and_json(client: Client) -> None:
     assert client.ask("POST", "/api/undo", {"reviewer": "Ann"}, Content_Type="text/plain")[0] == 415
     assert client.ask("POST", "/api/undo", b"[1]")[0] == 400
     assert client.ask("POST", "/api/undo", b"{")[0] == 400
+    assert client.ask("POST", "/api/undo", b"[" * 100_000)[0] == 400
     assert client.ask("POST", "/api/undo", b"x", Content_Length="99999999")[0] == 413
     assert client.ask("POST", "/api/undo", {})[0] == 400
     assert client.ask("POST", "/api/other", {"reviewer": "Ann"})[0] == 404
@@ -188,6 +189,8 @@ def test_a_review_through_the_interface(client: Client, opened: Review) -> None:
     assert decide("keep", ranks=[0, 0])[0] == 400
     assert decide("keep", ranks=[])[0] == 400
     assert decide("keep", ranks=[True])[0] == 400
+    for label in ("", [], {}, False):
+        assert decide("choose", label=label)[0] == 400
     assert decide("keep", ranks=[60])[0] == 400
     assert decide("keep", reviewer=" ")[0] == 400
     assert decide("keep", reviewer="x" * 61)[0] == 400
@@ -312,6 +315,45 @@ def test_lookalikes_and_disagreements(client: Client) -> None:
     assert get("/api/disagreements") == []
     mixed = {"reviewer": "Ann", "ranks": list(range(12)), "action": "accept"}
     assert client.ask("POST", "/api/decide", mixed)[0] == 400, "several suggestions are not accepted at once"
+
+
+def test_a_page_that_shows_what_is_past_replaces_nothing(client: Client, opened: Review) -> None:
+    def post(path: str, **more: Any) -> tuple[int, Any]:
+        status, body, _ = client.ask("POST", path, {"reviewer": "Ann", **more})
+        return status, json.loads(body)
+
+    old = client.view()  # what both windows show
+    rank, step = old["sample"]["rank"], old["sample"]["step"]
+    assert (step, old["undoes"]) == (None, None)
+    assert post("/api/decide", ranks=[rank], seen=[step], action="accept")[0] == 200
+    status, stale = post("/api/decide", ranks=[rank], seen=[step], action="keep")
+    assert status == 409
+    assert stale["error"] == "You decided on this sample in another window. What you just chose is not saved."
+    assert stale["decided"][0]["words"] == [
+        {"reviewer": "Ann", "action": "relabel", "label": old["sample"]["suggested"]}
+    ]
+    now = stale["view"]
+    assert now["n_decided"] == 1
+    assert now["sample"]["rank"] != rank
+    assert opened.table()["action"].tolist() == ["relabel"], "nothing is written"
+    seen = stale["decided"][0]["sample"]["step"]
+    assert post("/api/decide", ranks=[rank], seen=[seen], action="keep")[0] == 200, "decided again, with open eyes"
+    assert post("/api/decide", ranks=[rank], seen=[seen], action="unsure")[0] == 409
+    assert opened.table()["action"].tolist() == ["keep"]
+    several = [rank, now["sample"]["rank"]]
+    status, stale = post("/api/decide", ranks=several, seen=[None, None], action="remove")
+    assert (status, len(stale["decided"])) == (409, 1)
+    assert "on 1 of these 2 samples" in stale["error"]
+    assert len(opened.table()) == 1, "all or nothing"
+    status, stale = post("/api/undo", seen=now["undoes"])
+    assert (status, stale["decided"][0]["sample"]["rank"]) == (409, rank)
+    assert opened.table()["action"].tolist() == ["keep"], "another window's decision is not taken back unseen"
+    assert post("/api/undo", seen=stale["view"]["undoes"])[0] == 200
+    assert opened.table()["action"].tolist() == ["relabel"]
+    assert post("/api/decide", ranks=[rank], seen=[], action="keep")[0] == 400
+    assert post("/api/decide", ranks=[rank], seen=1, action="keep")[0] == 400
+    bo = {"reviewer": "Bo", "ranks": [rank], "seen": [None], "action": "keep"}
+    assert client.ask("POST", "/api/decide", bo)[0] == 200, "another reviewer is no other window"
 
 
 def test_when_every_sample_is_decided(client: Client) -> None:

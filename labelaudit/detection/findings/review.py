@@ -17,7 +17,6 @@ from labelaudit.detection.findings.report import box_records, curves_of_findings
 from labelaudit.detection.findings.scenes import Scenes
 from labelaudit.errors import LabelAuditError
 from labelaudit.report.media import Media
-from labelaudit.report.records import is_missing
 from labelaudit.reviewing.decision_log import DecisionLog
 from labelaudit.reviewing.decisions import ACTIONS, load_decisions
 from labelaudit.reviewing.session import CHUNK, ReviewSession
@@ -59,34 +58,26 @@ class BoxReview(ReviewSession):
         pieces = (lambda one: self._scenes.piece(at[one])) if self._scenes.has_images else None
         super().__init__(issues.audit, log, Media(ids.to_numpy(), images=pieces), order=flagged_first(issues))
 
-    def decide(self, reviewer: str, ranks: Sequence[int], action: str, label: int | None = None) -> None:
-        """Write a decision on one finding, or the same on several of one kind; as `ReviewSession.decide`."""
-        samples = self._chosen(ranks)
+    def _decide(
+        self, name: str, ranks: Sequence[int], samples: Sequence[tuple[Any, Any]], action: str, label: int | None
+    ) -> None:
         kinds = {self._kind(rank) for rank in ranks}
         if len(kinds) > 1:
             raise LabelAuditError(f"these findings are of several kinds: {', '.join(sorted(kinds))}; decide them apart")
         kind = next(iter(kinds))
         if kind == "missing" and action in ("accept", "choose", "remove"):
-            if action == "choose" and (label is None or not 0 <= label < len(self.labels)):
-                raise LabelAuditError(f"no class has number {label}")
             if action == "remove":
-                self._write(reviewer, samples, "keep")
-                return
-            name = self._one_suggestion(ranks) if label is None else self.labels[label]
-            self._write(reviewer, samples, "add", name)
+                self.log.decide(name, samples, "keep")
+            else:
+                present = self._class(label) if action == "choose" else self._one_suggestion(ranks)
+                self.log.decide(name, samples, "add", present)
         elif action == "accept" and kind in ("location", "spurious"):
-            self._write(reviewer, samples, "move" if kind == "location" else "remove")
+            self.log.decide(name, samples, "move" if kind == "location" else "remove")
         else:
-            super().decide(reviewer, ranks, action, label)
+            super()._decide(name, ranks, samples, action, label)
 
     def _kind(self, rank: int) -> str:
         return str(self._issues.kind[self._order[rank]])
-
-    def _one_suggestion(self, ranks: Sequence[int]) -> Any:
-        suggested = {self._suggested[rank] for rank in ranks}
-        if len(suggested) != 1 or is_missing(next(iter(suggested))):
-            raise LabelAuditError("there is no suggestion to accept")
-        return next(iter(suggested))
 
     def _chunk(self, start: int) -> list[dict[str, Any]]:
         positions = self._order[start : start + CHUNK]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from labelaudit.detection.exporting.sizes import recorded_sizes
 from labelaudit.detection.findings.issues import Issues, boxes
 from labelaudit.report.media import Media
-from labelaudit.report.thumbnails import opened, value_range
+from labelaudit.report.thumbnails import eight_bit, opened, value_range
 
 Array = npt.NDArray[Any]
 MARGIN = 0.4  # of the larger side of what is shown, on each side
@@ -119,7 +119,7 @@ class Scenes:
         size = self._sizes[image]
         turned = ImageOps.exif_transpose(picture)
         upright = np.isnan(size).any() or tuple(size) != picture.size  # boxes of a picture that nobody turned
-        picture = turned if upright and turned is not None else picture
+        picture = eight_bit(turned if upright and turned is not None else picture)
         return picture if picture.mode in ("L", "RGB", "RGBA") else picture.convert("RGB")
 
 

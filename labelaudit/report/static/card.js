@@ -14,7 +14,7 @@
 //   scene: for a box: {width, height, given, suggested, others: [boxes]}, what image shows; a box is [x, y, w, h] or null.
 
 const SVG = "http://www.w3.org/2000/svg";
-const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g;
+const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\u3164\ufeff]/g;
 
 function fill(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
@@ -36,9 +36,9 @@ export function drawn(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
-// A name from data with its invisible and direction-changing characters made visible.
+// A name from data with its invisible and direction-changing characters made visible; spaces where there is nothing else.
 export function visible(text) {
-  return String(text).replace(HIDDEN, (c) => `\u27e8U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}\u27e9`);
+  return String(text).replace(String(text).trim() ? HIDDEN : /./gsu, (c) => `\u27e8U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}\u27e9`);
 }
 
 // A name from data, kept from changing the order of the text around it.

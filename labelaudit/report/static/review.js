@@ -3,11 +3,18 @@ import { element, name, percent, sampleCard, spoken, visible } from "./card.js";
 import { ACTIONS, actionButtons, classDialog } from "./review_actions.js";
 
 const root = document.getElementById("review");
+// These stay while the rest is drawn anew: a screen reader hears only what changes in what it knows.
+const top = element("header", { class: "rv-head" });
+const message = element("p", { id: "rv-message", role: "status" });
+const columns = element("div", { class: "rv-columns" });
+const announced = element("p", { class: "la-hidden", role: "status" });
 const token = new URLSearchParams(location.search).get("token") ?? "";
 let reviewer = JSON.parse(document.getElementById("start").textContent).reviewer;
 let view = null;
 let busy = false;
-let panel = null; // {kind: "lookalikes" | "disagreements", ...}: shown in place of the single sample
+let panel = null; // {kind: "lookalikes" | "disagreements" | "elsewhere", ...}: shown in place of the single sample
+
+class Stale extends Error {} // the reviewer decided in another window since; nothing was written
 
 async function ask(path, body = null) {
   const options = { headers: { "X-Review-Token": token } };
@@ -18,6 +25,7 @@ async function ask(path, body = null) {
   }
   const answer = await fetch(path, options);
   const data = await answer.json();
+  if (answer.status === 409) throw Object.assign(new Stale(data.error), data, { path });
   if (!answer.ok) throw new Error(data.error);
   return data;
 }
@@ -35,6 +43,7 @@ async function once(work) {
     await work();
     say("");
   } catch (problem) {
+    if (problem instanceof Stale) showElsewhere(problem);
     const lost = problem instanceof TypeError;
     say(lost ? "The server does not answer. The last key was not saved, all before it were. Start labelaudit review again." : problem.message, true);
   } finally {
@@ -44,9 +53,8 @@ async function once(work) {
 }
 
 function say(text, problem = false) {
-  const line = document.getElementById("rv-message");
-  line.textContent = text;
-  line.className = problem ? "rv-problem" : "";
+  message.textContent = text;
+  message.className = problem ? "rv-problem" : "";
 }
 
 const load = () => once(async () => {
@@ -54,27 +62,44 @@ const load = () => once(async () => {
   draw();
 });
 
-const decide = (ranks, action, label = null) => once(async () => {
-  view = await ask("/api/decide", { ranks, action, label });
+// Says what the page showed of each sample, so that a decision of another window is not replaced unseen.
+const decide = (samples, action, label = null) => once(async () => {
+  const ranks = samples.map((one) => one.rank);
+  view = await ask("/api/decide", { ranks, seen: samples.map((one) => one.step), action, label });
+  if (panel?.kind === "elsewhere") panel.found = panel.found.filter(({ sample }) => !ranks.includes(sample.rank));
   await refreshPanel();
   draw();
 });
 
 const undo = () => once(async () => {
-  if (!view?.can_undo) return;
-  view = await ask("/api/undo", {});
+  if (view.undoes === null) return;
+  view = await ask("/api/undo", { seen: view.undoes });
+  if (panel?.kind === "elsewhere") panel = null;
   await refreshPanel();
   draw();
 });
+
+function showElsewhere({ decided, view: now, path }) {
+  view = now;
+  panel = !decided.length ? null : { kind: "elsewhere", found: decided, undoing: path === "/api/undo", again: false };
+  draw();
+}
+
+// Keys decide only from here on: one that was pressed in haste replaces nothing.
+function again() {
+  if (panel.undoing) return undo();
+  panel.again = true;
+  draw();
+}
 
 async function refreshPanel() {
   if (panel?.kind === "lookalikes") {
     panel.samples = await ask(`/api/lookalikes?${query({ reviewer, given: panel.given, suggested: panel.suggested, kind: panel.kindOf })}`);
     if (!panel.samples.length) panel = null;
   } else if (panel?.kind === "disagreements") {
-    panel.found = await ask("/api/disagreements");
+    panel.found = await ask(`/api/disagreements?${query({ reviewer })}`);
     if (!panel.found.length) panel = null;
-  }
+  } else if (panel?.kind === "elsewhere" && !panel.found.length) panel = null;
 }
 
 const open = (next) => once(async () => {
@@ -95,11 +120,11 @@ function allowed(sample, action) {
 function act(sample, action) {
   if (busy || !allowed(sample, action)) return;
   if (action === "choose") chooseFor([sample]);
-  else decide([sample.rank], action);
+  else decide([sample], action);
 }
 
 function chooseFor(samples) {
-  const { dialog, input } = classDialog(view.labels, samples[0].given, (number) => decide(samples.map((one) => one.rank), "choose", number));
+  const { dialog, input } = classDialog(view.labels, samples[0].given, (number) => decide(samples, "choose", number));
   root.append(dialog);
   dialog.showModal();
   input.focus();
@@ -135,12 +160,7 @@ function head() {
     panel = null;
     load();
   });
-  return element(
-    "header", { class: "rv-head" },
-    element("h1", {}, "Label review"),
-    element("label", { class: "rv-name" }, "Reviewer ", field),
-    progress(), outlook(),
-  );
+  return [element("h1", {}, "Label review"), progress(), element("label", { class: "rv-name" }, "Reviewer ", field)];
 }
 
 function single() {
@@ -155,7 +175,7 @@ function single() {
 }
 
 function undoButton() {
-  return element("button", { type: "button", class: "rv-action", "data-action": "undo", "aria-keyshortcuts": "z", disabled: !view.can_undo, onclick: undo }, element("kbd", { "aria-hidden": "true" }, "z"), " Undo");
+  return element("button", { type: "button", class: "rv-action", "data-action": "undo", "aria-keyshortcuts": "z", disabled: view.undoes === null, onclick: undo }, element("kbd", { "aria-hidden": "true" }, "z"), " Undo");
 }
 
 const kindText = (kind) => (kind ? `, ${kind}` : "");
@@ -171,13 +191,13 @@ function lookalikes() {
     const samples = chosen();
     if (!samples.length) say("Tick at least one sample.", true);
     else if (action === "choose") chooseFor(samples);
-    else decide(samples.map((one) => one.rank), action);
+    else decide(samples, action);
   };
   return element(
     "section", { class: "rv-panel", "aria-label": "Look-alikes" },
     element("h2", {}, "Given ", name(panel.given), ", suggested ", name(panel.suggested), kindText(panel.kindOf)),
     element("p", {}, "One key decides all that are ticked; the others stay open."),
-    element("div", { class: "rv-actions", role: "group", "aria-label": "Decision on all that are ticked" }, ...actionButtons(() => true, all, panel.samples[0].actions), undoButton(), element("button", { type: "button", class: "rv-action", onclick: close }, element("kbd", { "aria-hidden": "true" }, "Esc"), " Back")),
+    element("div", { class: "rv-actions", role: "group", "aria-label": "Decision on all that are ticked" }, ...actionButtons(() => true, all, panel.samples[0].actions), undoButton(), backButton()),
     element("ul", { class: "rv-grid" }, ...boxes.map(({ sample, box }) => element("li", {}, element("label", { class: "rv-tick" }, box, " with the others"), sampleCard(withToken(sample))))),
   );
 }
@@ -187,16 +207,36 @@ function said({ reviewer: who, action, label }) {
   return element("li", {}, name(who), ": ", ...what);
 }
 
-function disagreements() {
-  const cards = panel.found.map(({ sample, words }) => element(
+function backButton(text = "Back") {
+  return element("button", { type: "button", class: "rv-action", "aria-keyshortcuts": "Escape", onclick: close }, element("kbd", { "aria-hidden": "true" }, "Esc"), ` ${text}`);
+}
+
+// A sample with what was said of it, and buttons to say something else.
+function decidedCard({ sample, words }, open) {
+  const buttons = open ? actionButtons((action) => allowed(sample, action), (action) => act(sample, action), sample.actions) : null;
+  return element(
     "li", {}, sampleCard(withToken(sample)), element("ul", { class: "rv-words" }, ...words.map(said)),
-    element("div", { class: "rv-actions", role: "group", "aria-label": "Your decision" }, ...actionButtons((action) => allowed(sample, action), (action) => act(sample, action), sample.actions)),
-  ));
+    buttons && element("div", { class: "rv-actions", role: "group", "aria-label": "Your decision" }, ...buttons),
+  );
+}
+
+function disagreements() {
+  const cards = panel.found.map((one) => decidedCard(one, true));
   return element(
     "section", { class: "rv-panel", "aria-label": "Disagreements" },
     element("h2", {}, "Reviewers disagree"), element("p", {}, `You are ${visible(reviewer)}. Your decision here replaces your earlier one.`),
-    element("button", { type: "button", class: "rv-action", onclick: close }, element("kbd", { "aria-hidden": "true" }, "Esc"), " Back"),
-    element("ul", { class: "rv-grid" }, ...cards),
+    backButton(), element("ul", { class: "rv-grid" }, ...cards),
+  );
+}
+
+// What another window decided, in place of what this one was about to.
+function elsewhere() {
+  const text = panel.undoing ? "Take it back" : "Decide again";
+  return element(
+    "section", { class: "rv-panel", "aria-label": "Decided in another window" },
+    element("h2", {}, "Decided in another window"),
+    element("div", { class: "rv-actions" }, backButton("Leave it so"), panel.again ? null : element("button", { type: "button", class: "rv-action", "aria-keyshortcuts": "r", onclick: again }, element("kbd", { "aria-hidden": "true" }, "r"), ` ${text}`)),
+    element("ul", { class: "rv-grid" }, ...panel.found.map((one) => decidedCard(one, panel.again))),
   );
 }
 
@@ -205,9 +245,9 @@ function aside() {
   const people = Object.entries(view.reviewers).map(([who, n]) => element("li", {}, name(who), `: ${n}`));
   const exports = ["csv", "parquet", "json"].map((kind) => element("a", { href: `/api/export?${query({ kind, token })}`, download: `decisions.${kind}` }, kind.toUpperCase()));
   return element(
-    "aside", { class: "rv-aside" },
-    pairs.length ? element("h2", {}, "Look-alikes at once ", element("kbd", { "aria-hidden": "true" }, "l")) : null, element("ul", {}, ...pairs),
-    people.length ? element("h2", {}, "Reviewers") : null, element("ul", {}, ...people),
+    "aside", { class: "rv-aside", "aria-label": "Overview" }, outlook(),
+    ...(pairs.length ? [element("h2", {}, "Look-alikes at once ", element("kbd", { "aria-hidden": "true" }, "l")), element("ul", {}, ...pairs)] : []),
+    ...(people.length ? [element("h2", {}, "Reviewers"), element("ul", {}, ...people)] : []),
     view.n_disputed ? element("button", { type: "button", "data-disputed": "", onclick: () => open({ kind: "disagreements" }) }, element("kbd", { "aria-hidden": "true" }, "d"), ` ${view.n_disputed} disagreement${view.n_disputed > 1 ? "s" : ""}`) : null,
     element("h2", {}, "Decisions"), element("p", { class: "rv-exports" }, ...exports),
   );
@@ -215,11 +255,11 @@ function aside() {
 
 function draw() {
   const typing = document.activeElement?.id === "rv-name";
-  const body = panel?.kind === "lookalikes" ? lookalikes() : panel?.kind === "disagreements" ? disagreements() : single();
-  const main = element("main", { class: "rv-main", tabindex: -1 }, body);
-  const message = element("p", { id: "rv-message", role: "status", "aria-live": "polite" });
-  const announced = element("p", { class: "la-hidden", role: "status", "aria-live": "polite" });
-  root.replaceChildren(head(), message, element("div", { class: "rv-columns" }, main, aside()), announced);
+  const body = panel ? { lookalikes, disagreements, elsewhere }[panel.kind] : single;
+  const main = element("main", { class: "rv-main", tabindex: -1 }, body());
+  top.replaceChildren(...head());
+  columns.replaceChildren(main, aside());
+  say("");
   for (const url of view.coming) new Image().src = `${url}?${query({ token })}`; // ahead of time
   announced.textContent = !panel && view.sample ? spoken(view.sample) : "";
   if (!typing || reviewer.trim()) main.focus({ preventScroll: true });
@@ -232,15 +272,18 @@ document.addEventListener("keydown", (event) => {
   if (target.closest("dialog") || target.matches("input[type='text'], input[type='search'], select")) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const action = ACTIONS.find(([one]) => one === key)?.[1];
-  if (key === "z") undo();
-  else if (key === "Escape" && panel) close();
+  if (key === "Escape" && panel) close();
+  else if (panel?.kind === "elsewhere" && !panel.again) {
+    if (key !== "r") return;
+    again();
+  } else if (key === "z") undo();
   else if (key === "l" && view.pairs.length) openPair(view.pairs[0]);
   else if (key === "d" && view.n_disputed) open({ kind: "disagreements" });
-  else if (action && panel) root.querySelector(`.rv-panel [data-action="${action}"]`).click(); // disagreements: the first
+  else if (action && panel) root.querySelector(`.rv-panel [data-action="${action}"]`).click(); // of several cards: the first
   else if (action && !panel && view.sample && reviewer.trim()) act(view.sample, action);
   else return;
   event.preventDefault();
 });
 
-root.append(element("p", { id: "rv-message", role: "status" }));
+root.append(top, message, columns, announced);
 load();
