@@ -16,6 +16,7 @@ from labelaudit.commands.places import check_place
 from labelaudit.commands.relabel import add_relabel
 from labelaudit.commands.review import add_review
 from labelaudit.commands.runs import add_runs
+from labelaudit.commands.terminal import tell
 from labelaudit.errors import LabelAuditError
 
 if TYPE_CHECKING:
@@ -36,13 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ENDED_BY_PIPE
     except LabelAuditError as problem:
-        print(f"labelaudit: {problem}", file=sys.stderr)
+        tell(f"labelaudit: {problem}", error=True)
     except OSError as problem:
         place = problem.filename2 or problem.filename  # of a renaming: the name that was asked for
         where = f"{place}: " if place else ""
-        print(f"labelaudit: {where}{problem.strerror or problem}", file=sys.stderr)
+        tell(f"labelaudit: {where}{problem.strerror or problem}", error=True)
     except KeyboardInterrupt:
-        print("labelaudit: interrupted", file=sys.stderr)
+        tell("labelaudit: interrupted", error=True)
         return 130
     return 2
 
@@ -172,20 +173,20 @@ def _audit(arguments: argparse.Namespace) -> int:
     if arguments.json:
         measured = None if found.measured is None else found.measured.to_dict()
         places = {"out": arguments.out, "csv": arguments.csv, "html": arguments.html, "key": arguments.key}
-        print(as_json({**found.summary, "measured": measured, **places}))
+        tell(as_json({**found.summary, "measured": measured, **places}))
         return 0
-    print(found.summary)
+    tell(found.summary)
     if found.measured is not None and found.measured.n_planted:
-        print(found.measured)
+        tell(found.measured)
     if arguments.top > 0 and len(found.issues):
-        print(f"\nThe most suspicious {min(arguments.top, len(found.issues))}:")
+        tell(f"\nThe most suspicious {min(arguments.top, len(found.issues))}:")
         for sample, row in found.issues.head(arguments.top).iterrows():
-            print(f"  {sample}: quality {row['label_quality']:.3f}. {row['reason']}")
+            tell(f"  {sample}: quality {row['label_quality']:.3f}. {row['reason']}")
     for what, place in (("Audit", arguments.out), ("Flagged samples (CSV)", arguments.csv)):
         if place:
-            print(f"{what}: {place}")
+            tell(f"{what}: {place}")
     if report is not None:
-        print(f"Report: {arguments.html} ({report.size / 1e6:.1f} MB, {report.n_cards:,} samples to look at)")
+        tell(f"Report: {arguments.html} ({report.size / 1e6:.1f} MB, {report.n_cards:,} samples to look at)")
     return 0
 
 
@@ -229,7 +230,7 @@ def _info(arguments: argparse.Namespace) -> int:
     from labelaudit.history.check import check_history
 
     facts = check_history(arguments.history)
-    print(as_json(facts.to_dict()) if arguments.json else facts)
+    tell(as_json(facts.to_dict()) if arguments.json else facts)
     return 2 if facts.problems else 0
 
 
@@ -237,7 +238,7 @@ def _compact(arguments: argparse.Namespace) -> int:
     from labelaudit.history.compact import compact
 
     done = compact(arguments.history, unfinished=arguments.unfinished)
-    print(as_json(done.to_dict()) if arguments.json else done)
+    tell(as_json(done.to_dict()) if arguments.json else done)
     return 0
 
 
@@ -247,5 +248,5 @@ def _demo(arguments: argparse.Namespace) -> int:
     found = run_demo(
         arguments.out, arguments.kind, arguments.fraction, arguments.epochs, arguments.seed, quiet=arguments.json
     )
-    print(as_json(found.to_dict()) if arguments.json else found)
+    tell(as_json(found.to_dict()) if arguments.json else found)
     return 0

@@ -206,6 +206,24 @@ def test_output_that_nobody_reads_on_ends_quietly(run: Path) -> None:
         assert process.wait() == 141
 
 
+def test_names_do_not_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(200) % 2
+    scores = rng.normal(0, 0.5, (3, 200, 2)) + 3 * np.eye(2)[labels]
+    given = np.where(np.arange(200) < 10, 1 - labels, labels)
+    ids = [f"{i}\x1b]0;mine\x07\u202e.png" for i in range(200)]
+    with Recorder(tmp_path / "run", class_names=["cat\x1b[2J", "dog\x9b1m"], sample_ids=ids, n_samples=200) as recorder:
+        for epoch in scores:
+            recorder.record(np.arange(200), epoch, given)
+            recorder.end_epoch()
+    assert main(["audit", str(tmp_path / "run")]) == 0
+    assert main(["audit", str(tmp_path / "\x1b[2J")]) == 2
+    captured = capsys.readouterr()
+    assert "cat\\x1b[2J" in captured.out
+    assert "\\x07\\u202e.png" in captured.out
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(captured.out + captured.err)
+
+
 def test_unknown_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in ([], ["audti"], ["audit"], ["audit", "x", "--epochs", "two"]):
         with pytest.raises(SystemExit) as stopped:

@@ -7,6 +7,7 @@ from typing import Any
 
 from labelaudit.commands.answer import as_json
 from labelaudit.commands.places import check_place
+from labelaudit.commands.terminal import tell
 
 
 def add_compare(commands: Any) -> None:
@@ -29,17 +30,17 @@ def _compare(arguments: argparse.Namespace) -> int:
     if arguments.csv:
         write_file(arguments.csv, found.samples.to_csv(lineterminator="\n").encode())
     if arguments.json:
-        print(as_json({**found.to_dict(), "csv": arguments.csv}))
+        tell(as_json({**found.to_dict(), "csv": arguments.csv}))
         return 0
-    print(found)
+    tell(found)
     kinds = {"No longer flagged": found.no_longer_flagged, "Newly flagged": found.newly_flagged}
     for title, rows in kinds.items():
         if len(rows) and arguments.top > 0:
-            print(f"\n{title}:")
+            tell(f"\n{title}:")
             for sample, row in rows.head(arguments.top).iterrows():
                 given = row["given_before"]
                 label = given if given == row["given_after"] else f"{given} -> {row['given_after']}"
-                print(f"  {sample}: {label}, quality {row['quality_before']:.3f} -> {row['quality_after']:.3f}")
+                tell(f"  {sample}: {label}, quality {row['quality_before']:.3f} -> {row['quality_after']:.3f}")
     if arguments.csv:
-        print(f"All samples (CSV): {arguments.csv}")
+        tell(f"All samples (CSV): {arguments.csv}")
     return 0

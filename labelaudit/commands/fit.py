@@ -7,6 +7,7 @@ import dataclasses
 from typing import Any
 
 from labelaudit.commands.answer import as_json
+from labelaudit.commands.terminal import tell
 from labelaudit.errors import LabelAuditError
 
 INIT = "labelaudit-fit.yaml"
@@ -68,7 +69,7 @@ def _fit(arguments: argparse.Namespace) -> int:
     from labelaudit.fitting.fitting import fit
 
     found = fit(config, overwrite=arguments.overwrite, progress=not (arguments.quiet or arguments.json))
-    print(as_json({**found.to_dict(), "summary": dict(found.audit.summary)}) if arguments.json else found)
+    tell(as_json({**found.to_dict(), "summary": dict(found.audit.summary)}) if arguments.json else found)
     return 0
 
 
@@ -79,5 +80,5 @@ def _init(place: str, config: Any, *, json: bool) -> int:
     except FileExistsError:
         raise LabelAuditError(f"{place} exists and is never overwritten; name another file") from None
     said = f"Written: {place}. Edit it, then type: labelaudit fit {place}"
-    print(as_json({"config": place}) if json else said)
+    tell(as_json({"config": place}) if json else said)
     return 0

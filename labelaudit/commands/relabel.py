@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any
 
+from labelaudit.commands.terminal import tell
 from labelaudit.errors import LabelAuditError
 
 BOXES_CONFIDENCE = 0.9  # of corrections of boxes, unless another is named
@@ -76,7 +77,7 @@ def _relabel(arguments: argparse.Namespace) -> int:
     if arguments.undo is not None:
         _refuse_beside_undo(arguments)
         restored = undo_relabel(arguments.undo)
-        print(json.dumps({"restored": restored}) if arguments.json else f"Put back {restored:,} files")
+        tell(json.dumps({"restored": restored}) if arguments.json else f"Put back {restored:,} files")
         return 0
     if arguments.target is None:
         raise LabelAuditError("name the label file or folder to relabel")
@@ -102,13 +103,13 @@ def _relabel(arguments: argparse.Namespace) -> int:
     )
     if arguments.json:
         rows = done.changes.reset_index().astype(object)
-        print(json.dumps({**done.to_dict(), "changes": rows.where(rows.notna(), None).to_dict("records")}, default=str))
+        tell(json.dumps({**done.to_dict(), "changes": rows.where(rows.notna(), None).to_dict("records")}, default=str))
         return 0
     if arguments.dry_run:
         table = done.changes
         for sample, given, new in zip(table.index, table["given_label"], table["new_label"], strict=True):
-            print(f"  {sample}: {given} -> {'left out' if is_missing(new) else new}")
-    print(done)
+            tell(f"  {sample}: {given} -> {'left out' if is_missing(new) else new}")
+    tell(done)
     return 0
 
 
@@ -166,9 +167,9 @@ def _relabel_boxes(arguments: argparse.Namespace, audit: Any) -> int:
         changed = done.frame[done.frame["change"] != ""].astype(object)
         places = {"out": done.out and str(done.out), "undo_log": done.undo_log and str(done.undo_log)}
         facts = {"changes": changed.to_dict("records"), "removed": list(done.removed), **places}
-        print(json.dumps(facts, default=str))
+        tell(json.dumps(facts, default=str))
     else:
-        print(done)
+        tell(done)
     return 0
 
 

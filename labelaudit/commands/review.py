@@ -7,6 +7,8 @@ import json
 import webbrowser
 from typing import Any
 
+from labelaudit.commands.terminal import tell
+
 
 def add_review(commands: Any) -> None:
     """Add the command to the parser."""
@@ -45,7 +47,7 @@ def _review(arguments: argparse.Namespace) -> int:
         counts = {action: int(n) for action, n in table["action"].value_counts().items()}
         said = ", ".join(f"{n:,} {action}" for action, n in counts.items()) or "none"
         facts = {"export": arguments.export, **counts}
-        print(json.dumps(facts) if arguments.json else f"Decisions: {said}\n{arguments.export}")
+        tell(json.dumps(facts) if arguments.json else f"Decisions: {said}\n{arguments.export}")
         return 0
     with open_review(
         arguments.audit,
@@ -57,7 +59,7 @@ def _review(arguments: argparse.Namespace) -> int:
     ) as review:
         facts = {"url": review.url, "decisions": str(review.decisions)}
         said = f"Review: {review.url}\nDecisions: {review.decisions}\nCtrl-C ends it."
-        print(json.dumps(facts) if arguments.json else said, flush=True)
+        tell(json.dumps(facts) if arguments.json else said, flush=True)
         if not arguments.no_browser:
             webbrowser.open(review.url)
         review.wait()

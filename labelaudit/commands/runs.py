@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from labelaudit.commands.answer import as_json
+from labelaudit.commands.terminal import tell
 
 if TYPE_CHECKING:
     from labelaudit.named_runs import NamedRuns
@@ -45,31 +46,31 @@ def _list(arguments: argparse.Namespace) -> int:
     runs = _runs(arguments)
     infos = [runs.info(key) for key in runs.list()]
     if arguments.json:
-        print(as_json({"runs": [info.to_dict() for info in infos]}))
+        tell(as_json({"runs": [info.to_dict() for info in infos]}))
         return 0
     if not infos:
-        print(f"{arguments.history} keeps no results yet. Type: labelaudit audit {arguments.history} --key NAME")
+        tell(f"{arguments.history} keeps no results yet. Type: labelaudit audit {arguments.history} --key NAME")
     width = max((len(info.key) for info in infos), default=0)
     for info in infos:
         state = "damaged" if info.problems else f"{info.n_samples:,} samples"
-        print(f"{info.key:{width}}  {info.kind or '?':13}  {info.created[:16]:16}  {state}")
+        tell(f"{info.key:{width}}  {info.kind or '?':13}  {info.created[:16]:16}  {state}")
     return 0
 
 
 def _info(arguments: argparse.Namespace) -> int:
     info = _runs(arguments).info(arguments.key)
-    print(as_json(info.to_dict()) if arguments.json else info)
+    tell(as_json(info.to_dict()) if arguments.json else info)
     return 2 if info.problems else 0
 
 
 def _rename(arguments: argparse.Namespace) -> int:
     _runs(arguments).rename(arguments.old, arguments.new)
     facts = {"old": arguments.old, "new": arguments.new}
-    print(as_json(facts) if arguments.json else f"{arguments.old} is now {arguments.new}")
+    tell(as_json(facts) if arguments.json else f"{arguments.old} is now {arguments.new}")
     return 0
 
 
 def _delete(arguments: argparse.Namespace) -> int:
     _runs(arguments).delete(arguments.key)
-    print(as_json({"deleted": arguments.key}) if arguments.json else f"Deleted {arguments.key}")
+    tell(as_json({"deleted": arguments.key}) if arguments.json else f"Deleted {arguments.key}")
     return 0
