@@ -58,7 +58,7 @@ class DetectionRecorder(RecordingCallback):
         box_format: of detections and targets, "xyxy", "xywh" or "cxcywh", in pixels.
         min_score: detections below this confidence are not kept.
         max_detections: the most confident ones kept per image.
-        precision: "single" or "half", of the stored scores.
+        precision: of the stored scores, "single", "half", or "auto": single, or that of the history that is resumed.
         overwrite: replace a finished history in `path`.
         on_error: if the history can't be written, "raise" stops training, "warn" goes on without recording.
         max_pending_mib: detections that may wait for the writer, in MiB; training waits while there are more.
@@ -86,7 +86,7 @@ class DetectionRecorder(RecordingCallback):
         box_format: str = "xyxy",
         min_score: float = 0.0,
         max_detections: int = 300,
-        precision: str = "single",
+        precision: str = "auto",
         overwrite: bool = False,
         on_error: str = "raise",
         max_pending_mib: float = 64,
@@ -102,7 +102,7 @@ class DetectionRecorder(RecordingCallback):
         )
         one_of("source", (source,), ("auto", "step", "pass"))
         one_of("box_format", (box_format,), ("xyxy", "xywh", "cxcywh"))
-        one_of("precision", (precision,), ("single", "half"))
+        one_of("precision", (precision,), ("auto", "single", "half"))
         one_of("subset_ids", (subset_ids,), ("position", "underlying"))
         self._source, self._loader, self._predict = source, loader, predict
         self._targets, self._adapter = targets, adapter

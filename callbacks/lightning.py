@@ -55,7 +55,7 @@ class PredictionRecorder(RecordingCallback):
         held_out: training and validation set are `Subset`s of one dataset: validation predicts what is left out of
             training. It is recorded as split "val", with positions and ids of that dataset; read the runs of a
             cross-validation together with `labelaudit.open_history([...], held_out="val")`.
-        precision: "half" or "single", of the stored numbers.
+        precision: of the stored numbers, "half", "single", or "auto": half, or that of the history that is resumed.
         ignore_label: rows with this label are not recorded; the default of `cross_entropy`.
         embeddings: keep every sample's feature vector as well: the name of a submodule whose output it is, or "auto",
             the input of the last linear layer.
@@ -85,7 +85,7 @@ class PredictionRecorder(RecordingCallback):
         max_pending_mib: float = 64,
         subset_ids: str = "position",
         held_out: bool = False,
-        precision: str = "half",
+        precision: str = "auto",
         ignore_label: int | None = -100,
         embeddings: str | None = None,
         embedding_epochs: int | list[int] | str = "last",
@@ -103,7 +103,7 @@ class PredictionRecorder(RecordingCallback):
         one_of("subset_ids", (subset_ids,), ("position", "underlying"))
         one_of("keep", (keep,), ("auto", "summary", "scores"))
         one_of("scores_are", (scores_are,), ("auto", "logits", "probabilities"))
-        one_of("precision", (precision,), ("half", "single"))
+        one_of("precision", (precision,), ("auto", "half", "single"))
         one_of("task", (task,), ("classification",))
         self._options: dict[str, Any] = {
             "class_names": class_names,

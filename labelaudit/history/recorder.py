@@ -36,7 +36,8 @@ class Recorder(EpochWriter):
             up to 32 classes.
         scores_are: "logits", "probabilities", or "auto": read from the first rows; one column from the first epoch's.
         task: "classification".
-        precision: "half" or "single", of the stored numbers.
+        precision: of the stored numbers, "half", "single", or "auto": that of the history that is gone on with, else
+            half.
         planted: mistakes planted on purpose, see `plant_mistakes`; the audit then measures itself on them.
         every_n_epochs: noted in the history.
         overwrite: replace a history that is already there, when the first new epoch is written.
@@ -83,7 +84,7 @@ class Recorder(EpochWriter):
         keep: str = "auto",
         scores_are: str = "auto",
         task: str = "classification",
-        precision: str = "half",
+        precision: str = "auto",
         planted: Any = None,
         every_n_epochs: int = 1,
         overwrite: bool = False,
@@ -100,7 +101,7 @@ class Recorder(EpochWriter):
         rows.one_of("keep", keep, ("auto", "summary", "scores"))
         rows.one_of("scores_are", scores_are, ("auto", "logits", "probabilities"))
         rows.one_of("task", task, (TASK,))
-        rows.one_of("precision", precision, tuple(rows.PRECISIONS))
+        rows.one_of("precision", precision, ("auto", *rows.PRECISIONS))
         rows.one_of("nan", nan, ("raise", "keep"))
         self._sample_ids = None if sample_ids is None else rows.unique_ids(sample_ids)
         length = n_samples.get("train") if isinstance(n_samples, Mapping) else n_samples
@@ -250,7 +251,7 @@ class Recorder(EpochWriter):
             n_classes=n_classes,
             class_names=self._class_names,
             keep=("scores" if small else "summary") if self._keep == "auto" else self._keep,
-            precision=self._precision,
+            precision="half" if self._precision == "auto" else self._precision,
             scores_are=kind,
             keys="position" if positions else "id",
             every_n_epochs=self._every,
@@ -270,16 +271,10 @@ class Recorder(EpochWriter):
         asked = {
             "keep": before.keep if self._keep == "auto" else self._keep,
             "scores_are": before.scores_are if self._scores_are == "auto" else self._scores_are,
-            "precision": before.precision if self._precision == "half" else self._precision,  # half: the default
+            "precision": before.precision if self._precision == "auto" else self._precision,
             "class_names": names if before.class_names is not None else None,
         }
-        for option, now in asked.items():
-            if now != getattr(before, option):
-                raise LabelAuditError(
-                    f"{self._folder.url} was recorded with {option}={getattr(before, option)!r}, and this run, which "
-                    f"goes on with it, has {now!r}. Leave {option}= as it was, name another folder, or pass "
-                    "overwrite=True"
-                )
+        manifest.refuse_other_options(before, asked, self._folder.url)
         return before.with_(class_names=names)
 
     def _check_kind(self, ids: Array, split: str) -> None:

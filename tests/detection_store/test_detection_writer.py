@@ -419,6 +419,33 @@ def test_other_class_names_are_refused_when_going_on(tmp_path: Path) -> None:
     assert open_history(tmp_path).class_names == list("edcba")
 
 
+@pytest.mark.parametrize(("before", "now"), [("half", "single"), ("single", "half")])
+def test_another_precision_is_refused_when_going_on(tmp_path: Path, before: str, now: str) -> None:
+    for epoch, precision in enumerate((before, "auto", before)):
+        writer = DetectionWriter(tmp_path, precision=precision)
+        record(writer, range(N), epoch)
+        writer.end_epoch()
+    history = open_history(tmp_path)
+    assert [history.epoch(epoch).schema.field("scores").type.value_type for epoch in range(3)] == [
+        {"half": pa.float16(), "single": pa.float32()}[before]
+    ] * 3
+    with pytest.raises(LabelAuditError, match=f"recorded with precision='{before}'.*has '{now}'. Leave precision="):
+        DetectionWriter(tmp_path, precision=now)
+    DetectionWriter(tmp_path, precision=now, start_epoch=0)
+
+
+def test_labels_with_gaps_stay_the_same_classes_when_going_on_without_names(tmp_path: Path) -> None:
+    one = {"boxes": [[0, 0, 4, 4]], "labels": [18]}
+    for image, options in enumerate([{"class_names": {1: "person", 18: "dog"}}, {}]):
+        writer = DetectionWriter(tmp_path, **options)
+        writer.record([image], [{**one, "scores": [0.5]}], [one])
+        writer.end_epoch()
+    history = open_history(tmp_path)
+    assert isinstance(history, DetectionHistory)
+    assert history.ground_truth()["category"].tolist() == ["dog", "dog"]
+    assert history.to_pandas()["category"].tolist() == ["dog", "dog"]
+
+
 def test_sample_ids_fit_the_dataset(tmp_path: Path) -> None:
     with pytest.raises(LabelAuditError, match="sample_ids has 5 entries, the train set has 30 samples"):
         DetectionWriter(tmp_path, n_samples=N, sample_ids=list("abcde"))

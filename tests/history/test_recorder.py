@@ -574,6 +574,7 @@ def test_two_labels_in_one_epoch_are_refused(tmp_path: Path) -> None:
         ("keep", "scores", "summary"),
         ("scores_are", "logits", "probabilities"),
         ("precision", "half", "single"),
+        ("precision", "single", "half"),
     ],
 )
 def test_options_that_differ_are_refused_when_going_on(

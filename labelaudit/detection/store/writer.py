@@ -14,7 +14,7 @@ from labelaudit.detection.store.images import TRUTH, Images
 from labelaudit.detection.store.ragged import Ragged
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.epoch_writer import EpochWriter
-from labelaudit.history.manifest import Manifest
+from labelaudit.history.manifest import Manifest, refuse_other_options
 from labelaudit.history.rows import PRECISIONS, by_position, one_of, refuse_other_length, unique_ids, unique_names
 
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ class DetectionWriter(EpochWriter):
         box_format: of what is recorded, "xyxy" (corners), "xywh" or "cxcywh", in pixels.
         min_score: detections below this confidence are not kept.
         max_detections: the most confident ones kept per image.
-        precision: of the scores, "single" or "half". Boxes are always kept in single precision (an error below 0.001
-            pixels at 4,000 pixels), ground-truth boxes in double.
+        precision: of the scores, "single", "half", or "auto": that of the history that is gone on with, else single.
+            Boxes are always kept in single precision (an error below 0.001 pixels at 4,000 pixels), ground-truth boxes
+            in double.
         every_n_epochs: noted in the history.
         overwrite: replace a history that is already there.
         resume: go on after the last epoch of a finished history; an unfinished one is gone on with anyway.
@@ -75,7 +76,7 @@ class DetectionWriter(EpochWriter):
         box_format: str = "xyxy",
         min_score: float = 0.0,
         max_detections: int = 300,
-        precision: str = "single",
+        precision: str = "auto",
         every_n_epochs: int = 1,
         overwrite: bool = False,
         resume: bool = False,
@@ -84,7 +85,7 @@ class DetectionWriter(EpochWriter):
         segment: int | None = None,
     ) -> None:
         one_of("box_format", box_format, ("xyxy", "xywh", "cxcywh"))
-        one_of("precision", precision, tuple(PRECISIONS))
+        one_of("precision", precision, ("auto", *PRECISIONS))
         if not 0 <= min_score <= 1 or max_detections < 1:
             raise LabelAuditError(
                 f"expected min_score in 0 to 1 and max_detections of 1 or more, got {min_score} and {max_detections}"
@@ -144,6 +145,11 @@ class DetectionWriter(EpochWriter):
             self._begin(self._facts(ids))
         self._open.setdefault(split, rows.OpenDetections()).add(ids, drawn, truth, size)
 
+    @property
+    def _stored(self) -> str:
+        """Precision of the stored scores."""
+        return "single" if self._precision == "auto" else self._precision
+
     def _facts(self, ids: Array) -> Manifest:
         names = self._class_names
         return Manifest(
@@ -151,7 +157,7 @@ class DetectionWriter(EpochWriter):
             n_classes=len(names or ()),
             class_names=None if names is None else list(names.values()),
             keep="detections",
-            precision=self._precision,
+            precision=self._stored,
             scores_are="probabilities",
             keys="position" if ids.dtype.kind in "iu" and any(self._lengths.values()) else "id",
             every_n_epochs=self._every,
@@ -188,7 +194,7 @@ class DetectionWriter(EpochWriter):
         found = found.keep(whole & (scores >= self._min_score))
         found = _most_confident(found, self._most)
         return Ragged(
-            found.counts, found.columns | {"scores": found.columns["scores"].astype(PRECISIONS[self._precision])}
+            found.counts, found.columns | {"scores": found.columns["scores"].astype(PRECISIONS[self._stored])}
         )
 
     def _every_class(self, drawn: Ragged) -> dict[str, Array]:
@@ -204,7 +210,7 @@ class DetectionWriter(EpochWriter):
             raise LabelAuditError("some detections have probabilities of every class and others have none, or fewer")
         if drawn.total:
             self._n_probabilities = width
-        return {} if column is None else {batches.PROBABILITIES: column.astype(PRECISIONS[self._precision])}
+        return {} if column is None else {batches.PROBABILITIES: column.astype(PRECISIONS[self._stored])}
 
     def _class_numbers(self, table: Ragged, ids: Array, what: str) -> Array:
         """Return the labels as class numbers from 0, (total,) int32."""
@@ -235,6 +241,11 @@ class DetectionWriter(EpochWriter):
                 f"with it, has {list(names.values())}. Pass class_names= as it was, name another folder, or pass "
                 "overwrite=True"
             )
+        asked = before.precision if self._precision == "auto" else self._precision
+        refuse_other_options(before, {"precision": asked}, self._folder.url)
+        self._precision = asked
+        if names is None and before.class_names is not None:
+            self._class_names = dict(zip(before.class_labels or (), before.class_names, strict=True))
         return before
 
     def _known_rows(self, known: Images, seen: Images, split: str) -> npt.NDArray[np.bool_]:
