@@ -190,6 +190,27 @@ class Save(Callback):
             trainer.save_checkpoint(self.path)
 
 
+NAMES = [f"{i}.png" for i in range(N)]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "message"),
+    [
+        ({"sample_ids": NAMES}, {"sample_ids": NAMES[::-1]}, r"a train sample with id 0\.png, which now has 20\.png"),
+        ({}, {"id_key": None}, "has train sample 100, which is no position in a set of 21 samples"),
+        ({"id_key": None}, {}, r"image 1\d\d is no position in a train set of 21 images"),
+    ],
+    ids=["other names", "positions after ids", "ids after positions"],
+)
+def test_a_resumed_run_does_not_mix_images_of_other_ids(tmp_path: Path, before: Any, now: Any, message: str) -> None:
+    saved = tmp_path / "saved.ckpt"
+    trainer(DetectionRecorder(tmp_path / "run", **before), Save(saved, 6), max_epochs=2).fit(StepDetector(), scenes())
+    again = trainer(DetectionRecorder(tmp_path / "run", **now), max_epochs=3)
+    with pytest.raises(LabelAuditError, match=message):
+        again.fit(StepDetector(), scenes(), ckpt_path=saved)
+    assert open_history(tmp_path / "run").n_samples == N
+
+
 def test_resume_from_a_checkpoint(tmp_path: Path) -> None:
     first, second, saved = TinyDetector(), TinyDetector(), tmp_path / "saved.ckpt"
     trainer(DetectionRecorder(tmp_path / "run"), Save(saved, 6), max_epochs=2).fit(first, scenes())

@@ -14,8 +14,9 @@ from labelaudit.detection.store.images import TRUTH, Images
 from labelaudit.detection.store.ragged import Ragged
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.epoch_writer import EpochWriter
+from labelaudit.history.given_ids import GivenIds
 from labelaudit.history.manifest import Manifest, refuse_other_options
-from labelaudit.history.rows import PRECISIONS, by_position, one_of, refuse_other_length, unique_ids, unique_names
+from labelaudit.history.rows import PRECISIONS, one_of, unique_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,8 +92,7 @@ class DetectionWriter(EpochWriter):
                 f"expected min_score in 0 to 1 and max_detections of 1 or more, got {min_score} and {max_detections}"
             )
         self._class_names = None if not class_names else _by_label(class_names)
-        self._sample_ids = None if sample_ids is None else unique_ids(sample_ids)
-        refuse_other_length(self._sample_ids, n_samples.get("train") if isinstance(n_samples, Mapping) else n_samples)
+        length = n_samples.get("train") if isinstance(n_samples, Mapping) else n_samples
         self._format, self._min_score, self._most = box_format, min_score, max_detections
         self._precision, self._every = precision, every_n_epochs
         self._n_probabilities: int | None = None  # not known before the first detection
@@ -100,6 +100,7 @@ class DetectionWriter(EpochWriter):
         super().__init__(
             path,
             n_samples=n_samples,
+            given=GivenIds(sample_ids, None, splits={"train"}, n_samples=length),
             task=TASK,
             overwrite=overwrite,
             resume=resume,
@@ -141,6 +142,8 @@ class DetectionWriter(EpochWriter):
             beyond = (ids < 0) | (ids >= length)
             if beyond.any():
                 raise LabelAuditError(f"image {ids[beyond][0]} is no position in a {split} set of {length:,} images")
+        self._given.check_kind(ids, split)
+        self._given.note_kind(split, text=ids.dtype.kind not in "iu")
         if self._manifest is None:
             self._begin(self._facts(ids))
         self._open.setdefault(split, rows.OpenDetections()).add(ids, drawn, truth, size)
@@ -256,10 +259,6 @@ class DetectionWriter(EpochWriter):
 
     def _waiting_rows(self, part: pa.Table, presented: int) -> rows.OpenDetections:
         return rows.waiting_rows(part, presented)
-
-    def _complete(self, fresh: Images, split: str) -> None:
-        if split == "train" and fresh.ids is None:
-            fresh.ids = by_position(self._sample_ids, fresh.keys, "sample_ids")
 
 
 def _by_label(names: Sequence[str] | Mapping[int, str]) -> dict[int, str]:
