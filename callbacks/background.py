@@ -61,6 +61,10 @@ class BackgroundRecorder(WriterThread):
             self._seen.add(split)
             self._hand_over_scores(split, first=True)
 
+    def has_rows(self, split: str) -> bool:
+        """Whether a batch of the split was ever added."""
+        return split in self._seen
+
     def stage(self, scores: Tensor, labels: Tensor, *, split: str) -> tuple[Tensor, Tensor] | None:
         """Copy a batch's scores and labels now; the copies may then be passed to `add`. None: not now."""
         chunk = self._chunks.get(split)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
@@ -120,14 +121,15 @@ class DetectionRecorder(RecordingCallback):
             "every_n_epochs": every_n_epochs,
         }
         self._by_pass: bool | None = None  # None: not known before the first step
-        self._said_cost = False
+        self._said_cost = self._said_unseen = False
+        self._recorded: set[str] = set()  # splits of which a step has returned detections
         self._epoch_started = 0.0
 
     # Life of a run
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Follow the loaders, where positions are the ids."""
-        self._state = {}
+        self._state, self._recorded, self._said_unseen = {}, set(), False
         if stage == "fit" and not trainer.fast_dev_run and self._id_key is None:
             followed = [split for split in self._splits if split == "val" or self._source != "pass"]
             self._positions.attach(trainer, followed)
@@ -153,11 +155,11 @@ class DetectionRecorder(RecordingCallback):
         if self._writer is None or "train" not in self._splits or trainer.current_epoch % self._every_n_epochs:
             return
         self._writer.check()
-        if self._by_pass is None:
+        if self._by_pass is None and (outputs or trainer.is_last_batch):  # a step that skips its batch returns nothing
             self._by_pass = find_detections(outputs, batch, None) is None
-        if not self._by_pass:
+        if self._by_pass is False:
             self._open["train"] = trainer.current_epoch
-            self._commit("train", outputs, batch)
+            self._commit("train", outputs, batch, may_skip=pl_module.automatic_optimization)
         if trainer.is_last_batch:  # not in on_train_epoch_end: a checkpoint may be saved before that
             if self._by_pass:
                 self._draw_all(trainer, pl_module)
@@ -180,11 +182,27 @@ class DetectionRecorder(RecordingCallback):
     def _make_thread(self, writer: Any) -> DetectionThread:
         return DetectionThread(writer, max_pending_mib=self._max_pending_mib, on_error=self._on_error)
 
-    def _commit(self, split: str, outputs: Any, batch: Any) -> None:
+    def _commit(self, split: str, outputs: Any, batch: Any, *, may_skip: bool = False) -> None:
+        """Hand over what a step drew. One that returns nothing may have skipped its batch, once others did not."""
         self._writer.check()
-        detections = find_detections(outputs, batch, self._adapter)
+        may_skip = not outputs and (may_skip or split in self._recorded)
+        step = "training_step" if split == "train" else "validation_step"
+        try:
+            detections = find_detections(outputs, batch, self._adapter)
+        except (LookupError, TypeError, AttributeError):  # of an adapter that is given nothing
+            if not may_skip:
+                raise
+            detections = None
+        if detections is None and may_skip:
+            if not self._said_unseen:
+                self._said_unseen = True
+                warnings.warn(
+                    f"{step} returned nothing in epoch {self._open[split]}, so nothing was recorded of that batch."
+                    " Further such batches are not reported",
+                    stacklevel=2,
+                )
+            return
         if detections is None:
-            step = "training_step" if split == "train" else "validation_step"
             raise LabelAuditError(
                 f"{step} returned {described(outputs)}, and no detections in it. Return "
                 "{'loss': ..., 'detections': [{'boxes', 'scores', 'labels'}, ...]}, pass adapter="
@@ -198,6 +216,7 @@ class DetectionRecorder(RecordingCallback):
                 "its key with id_key='...', or pass id_key=None for positions in the dataset"
             )
         self._writer.add(ids, *flat_boxes(detections, targets), sizes_of(batch, len(targets)), split=split)
+        self._recorded.add(split)
 
     def _draw_all(self, trainer: Any, module: Any) -> None:
         """Run the images through the model, this process's share of them."""

@@ -21,6 +21,10 @@ _ABOUT_WIDE_LABELS = (
 )
 
 
+class UnknownStepError(LabelAuditError):
+    """What a step predicted, or the labels, can't be told."""
+
+
 class Found:
     """What one step left, and the choice among it."""
 
@@ -92,14 +96,14 @@ class Found:
         fits = are_scores(value, self.n) if what == "scores" else are_labels(value, self.n)
         if not fits:
             shape = f"({self.n}, classes) or ({self.n},), floating" if what == "scores" else f"({self.n},)"
-            raise LabelAuditError(
+            raise UnknownStepError(
                 f"{what}={pick!r} gave {_describe(value)}, needed is a tensor of shape {shape}. {self._what_is_there()}"
             )
         return _as_tensor(value)
 
-    def _unknown(self, what: str, key: str) -> LabelAuditError:
+    def _unknown(self, what: str, key: str) -> UnknownStepError:
         wide = what == "labels" and any(_are_wide(target, self.n) for _, target in self.losses)
-        return LabelAuditError(
+        return UnknownStepError(
             f"the {what} of this step can't be told. {self._what_is_there()} Let the step return a dict with"
             f" {key!r}, or pass {what}='key' or {what}=lambda outputs, batch: ... to PredictionRecorder."
             f"{_ABOUT_WIDE_LABELS if wide else ''}"
