@@ -130,9 +130,17 @@ class FollowedLoader:
     """Mixed into a copy of the user's loader: the same batches in the same order, and `ids_of` for each of them."""
 
     _labelaudit_notes: _Notes
+    dataset: Any
+    collate_fn: Any
 
     def _get_iterator(self) -> Any:
-        return _PlainIterator(super()._get_iterator(), self._labelaudit_notes)  # type: ignore[misc]
+        """Tag what the iterator reads, and only that: whoever looks at the loader sees the user's own dataset."""
+        own = {"dataset": self.dataset, "collate_fn": self.collate_fn}
+        self.__dict__.update(dataset=TaggingDataset(self.dataset), collate_fn=TaggingCollate(self.collate_fn))
+        try:
+            return _PlainIterator(super()._get_iterator(), self._labelaudit_notes)  # type: ignore[misc]
+        finally:
+            self.__dict__.update(own)
 
     def __iter__(self) -> Any:
         iterator = super().__iter__()  # type: ignore[misc]
@@ -191,12 +199,7 @@ def follow(loader: Any) -> Any:
     cls = type(loader)
     copy: Any = object.__new__(type(cls.__name__, (FollowedLoader, cls), {"__module__": cls.__module__}))
     copy.__dict__.update(loader.__dict__)
-    copy.__dict__.update(
-        dataset=TaggingDataset(loader.dataset),
-        collate_fn=TaggingCollate(loader.collate_fn),
-        _iterator=None,
-        _labelaudit_notes=_Notes(),
-    )
+    copy.__dict__.update(_iterator=None, _labelaudit_notes=_Notes())
     return copy
 
 
@@ -205,7 +208,7 @@ class Positions:
 
     def __init__(self, loader: Any, *, unwind: bool) -> None:
         self._indices: list[Ids] = []
-        dataset = vars(loader.dataset)["_tagged_dataset"]
+        dataset = loader.dataset
         while unwind and isinstance(dataset, Subset):
             self._indices.append(np.asarray(dataset.indices))
             dataset = dataset.dataset

@@ -67,6 +67,12 @@ def test_positions_are_ids_where_the_targets_have_none(tmp_path: Path, source: s
     assert_drawn(tmp_path / "run", module.said["train"], as_is)
 
 
+def test_a_pass_over_a_list_of_pictures(tmp_path: Path) -> None:
+    module = TinyDetector()
+    trainer(DetectionRecorder(tmp_path / "run")).fit(module, scenes([Scenes()[picture] for picture in range(N)]))
+    assert_drawn(tmp_path / "run", module.said["train"], with_100)
+
+
 def test_sample_ids(tmp_path: Path) -> None:
     names = [f"{i}.png" for i in range(N)]
     module = TinyDetector()

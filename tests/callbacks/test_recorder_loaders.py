@@ -126,6 +126,36 @@ def test_a_second_pass_over_the_loader_within_a_step(tmp_path: Any) -> None:
     assert_recorded(tmp_path / "run", module.said["train"])
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_whoever_looks_at_the_loader_sees_the_dataset(tmp_path: Any, workers: int) -> None:
+    own, collate = data(), torch.utils.data.default_collate
+
+    class Module(Spy):
+        def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+            seen = self.trainer.train_dataloader
+            assert seen.dataset is own
+            assert seen.collate_fn is collate
+            assert sum(len(y) for _, y in DataLoader(seen.dataset, batch_size=9)) == N
+
+    module = Module()
+    options = {"num_workers": workers, "persistent_workers": workers > 0, "collate_fn": collate}
+    trainer(PredictionRecorder(tmp_path / "run")).fit(module, loader(own, **options))
+    assert_recorded(tmp_path / "run", module.said["train"])
+
+
+class FromItsDataset(DataLoader[Any]):
+    """Reads and collates by itself."""
+
+    def __iter__(self) -> Any:
+        for positions in self.batch_sampler:
+            yield self.collate_fn([self.dataset[position] for position in positions])
+
+
+def test_a_loader_that_reads_its_dataset_itself_is_an_error(tmp_path: Any) -> None:
+    with pytest.raises(LabelAuditError, match=r"not the one that the DataLoader made.*id_key"):
+        trainer(PredictionRecorder(tmp_path / "run")).fit(Spy(), FromItsDataset(data(), batch_size=8))
+
+
 def test_a_store_in_memory(tmp_path: Any) -> None:
     module = Spy()
     url = f"memory://{tmp_path.name}"

@@ -49,6 +49,7 @@ def test_an_attached_loader_says_which_samples_these_are(tmp_path: Path, options
     loop, plain = Loop(), loader(**options)
     with TorchRecorder(tmp_path / "run", class_names=["a", "b", "c"]) as recorder:
         data = recorder.attach(plain)
+        assert data.dataset is plain.dataset
         assert isinstance(data, torch.utils.data.DataLoader)
         assert len(data) == len(plain)
         loop.train(recorder, data)
