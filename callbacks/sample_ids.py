@@ -218,12 +218,30 @@ class Positions:
             root = root.dataset
         self.n_samples: int | None = len(dataset) if hasattr(dataset, "__len__") else None
         self._labels: Any = given_labels(root)
+        self._of_subset = inner
         for indices in reversed(inner):
             self._labels = None if self._labels is None else self._labels[indices]
 
     def labels(self, positions: Ids) -> Any:
         """The dataset's own labels (n,) of positions (n,); None where it does not show them."""
         return None if self._labels is None else self._labels[positions]
+
+    def refuse_others(self, before: Positions, split: str) -> None:
+        """Refuse a reloaded dataset where positions mean other samples than before: a larger one, another Subset.
+
+        Raises:
+            LabelAuditError: so it is.
+        """
+        mine, theirs = self._of_subset, before._of_subset
+        same = len(mine) == len(theirs) and all(map(np.array_equal, mine, theirs))
+        now, then = self.n_samples, before.n_samples
+        if not same or (now is not None and then is not None and now > then):
+            what = "is another Subset" if mine and theirs else f"has {now} samples and had {then}"
+            raise LabelAuditError(
+                f"the {split} set that was reloaded {what}: positions would no longer mean the same samples. Put an id"
+                " into every sample and name its place in the batch, id_key='id'"
+                + ("; or pass subset_ids='underlying' for positions in the dataset under it" if mine and theirs else "")
+            )
 
     def __call__(self, ids: Ids) -> Ids:
         """Positions (n,) for ids (n,)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import operator
 import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import TracebackType
@@ -68,6 +69,7 @@ class EpochWriter(ABC):
         self._manifest: manifest.Manifest | None = None
         self._superseded: manifest.Manifest | None = None  # of an unfinished history that is begun anew
         self._manifest_written = False
+        self._in_parts: set[str] = set()  # splits whose open epoch a part was saved of
         self._to_remove: list[str] = []
         self._n_parts = len(self._folder.folders("parts"))  # not 0: there is something to remove
         start = None if start_epoch is None else _epoch_number(start_epoch)
@@ -267,6 +269,7 @@ class EpochWriter(ABC):
     def discard_epoch(self, *, split: str = "train") -> None:
         """Forget the rows of an epoch that will not be finished."""
         self._open.pop(split, None)
+        self._in_parts.discard(split)
 
     # Parts of epochs
 
@@ -287,6 +290,7 @@ class EpochWriter(ABC):
         self._make_room()
         saved_part.write(self._folder, split, name, self._writer, finished, self._manifest)
         self._n_parts += 1
+        self._in_parts.add(split)
         return name
 
     def load_part(self, name: str, *, split: str = "train") -> bool:
@@ -313,12 +317,19 @@ class EpochWriter(ABC):
     def close(self, *, finished: bool = True) -> None:
         """End the recording; ``finished`` says that the training came to its end.
 
-        Rows recorded since the last `end_epoch` are forgotten.
+        Rows recorded since the last `end_epoch` are forgotten; where the training came to its end, a warning says so.
         """
+        unwritten = sorted(self._open.keys() - self._in_parts) if finished else []
         self._open.clear()
         if self._manifest is not None and self._manifest_written and finished and self._writer == 0:
             self._manifest = self._manifest.with_(finished=True)
             self._manifest.write(self._folder)
+        if unwritten:
+            warnings.warn(
+                f"{self._folder.url}: rows of {' and '.join(unwritten)} were recorded and never written, for no epoch"
+                " was ended after them. Call end_epoch() after an epoch's last batch (with split= but for train)",
+                stacklevel=3,
+            )
 
     def __enter__(self) -> Self:
         return self

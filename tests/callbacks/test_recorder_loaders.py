@@ -8,7 +8,7 @@ import pytest
 import torch
 from lightning.pytorch.utilities import CombinedLoader
 from spy import N, Spy, SpyWithVal, assert_recorded, features_and_labels, loader, trainer
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from labelaudit import LabelAuditError, open_history
 from labelaudit.callbacks import PredictionRecorder
@@ -67,6 +67,33 @@ def test_loaders_made_anew_every_epoch(tmp_path: Any) -> None:
     recorder = PredictionRecorder(tmp_path / "run", splits=("train", "val"))
     trainer(recorder, max_epochs=3, reload_dataloaders_every_n_epochs=1).fit(module)
     assert_recorded(tmp_path / "run", module.said["train"])
+
+
+@pytest.mark.parametrize("subset_ids", ["position", "underlying"])
+def test_a_subset_that_changes_when_it_is_reloaded(tmp_path: Any, subset_ids: str) -> None:
+    class Module(Spy):
+        def train_dataloader(self) -> Any:
+            return loader(Subset(data(), range(self.current_epoch, 40)))
+
+    module = Module()
+    fit = trainer(PredictionRecorder(tmp_path / "run", subset_ids=subset_ids), reload_dataloaders_every_n_epochs=1)
+    if subset_ids == "position":
+        with pytest.raises(LabelAuditError, match=r"train set that was reloaded is another Subset.*'underlying'"):
+            fit.fit(module)
+        assert_recorded(tmp_path / "run", {0: {i: module.said["train"][0][i] for i in range(40)}})
+    else:
+        fit.fit(module)
+        assert_recorded(tmp_path / "run", module.said["train"])
+
+
+def test_a_dataset_that_grows_when_it_is_reloaded(tmp_path: Any) -> None:
+    class Module(Spy):
+        def train_dataloader(self) -> Any:
+            return loader(TensorDataset(*features_and_labels(20 + 10 * self.current_epoch)))
+
+    with pytest.raises(LabelAuditError, match=r"reloaded has 30 samples and had 20.*id_key='id'"):
+        trainer(PredictionRecorder(tmp_path / "run"), reload_dataloaders_every_n_epochs=1).fit(Module())
+    assert open_history(tmp_path / "run").n_epochs == 1
 
 
 class Doubling(DataLoader[Any]):
@@ -154,6 +181,18 @@ class FromItsDataset(DataLoader[Any]):
 def test_a_loader_that_reads_its_dataset_itself_is_an_error(tmp_path: Any) -> None:
     with pytest.raises(LabelAuditError, match=r"not the one that the DataLoader made.*id_key"):
         trainer(PredictionRecorder(tmp_path / "run")).fit(Spy(), FromItsDataset(data(), batch_size=8))
+
+
+def test_a_sampler_that_draws_more_than_positions_is_an_error(tmp_path: Any) -> None:
+    class Sized(TensorDataset):
+        def __getitem__(self, drawn: Any) -> Any:
+            return super().__getitem__(drawn[0])
+
+    drawn = [(position, 32) for position in range(N)]
+    with pytest.raises(LabelAuditError, match=r"8 samples has ids of shape \(8, 2\) \(first: \[0, 32\]\).*id_key='id'"):
+        trainer(PredictionRecorder(tmp_path / "run")).fit(
+            Spy(), loader(Sized(*features_and_labels()), shuffle=False, sampler=drawn)
+        )
 
 
 def test_a_store_in_memory(tmp_path: Any) -> None:

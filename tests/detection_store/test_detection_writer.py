@@ -209,6 +209,7 @@ def test_changed_ground_truth_is_refused(tmp_path: Path, change: str) -> None:
             LabelAuditError, match=r"ground truth of image 3 was 3 boxes.*1 images changed.*augmentation"
         ):
             writer.end_epoch()
+        writer.discard_epoch()
 
 
 BOX = {"boxes": [[0.0, 0.0, 4.0, 4.0]], "labels": [1]}

@@ -507,6 +507,19 @@ def test_ids_of_the_batches_and_positions_do_not_mix(tmp_path: Path, start: int 
     rows_of(Recorder(tmp_path / "positions", start_epoch=start), [4, 1, 2])
 
 
+def test_rows_of_an_epoch_that_is_never_ended_are_said(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    rows_of(recorder)
+    recorder.end_epoch()
+    rows_of(recorder, split="val")
+    with pytest.warns(UserWarning, match="rows of val were recorded and never written"):
+        recorder.close()
+    assert open_history(tmp_path).splits == ("train",)
+    recorder = Recorder(tmp_path, resume=True)
+    rows_of(recorder)
+    recorder.close(finished=False)  # an exception: that the epoch is lost is no news
+
+
 def test_splits_may_differ_in_their_kind_of_ids(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path)
     rows_of(recorder)
