@@ -121,6 +121,7 @@ class DetectionRecorder(RecordingCallback):
             "every_n_epochs": every_n_epochs,
         }
         self._by_pass: bool | None = None  # None: not known before the first step
+        self._drawn: int | None = None  # epoch of the last pass
         self._said_cost = self._said_unseen = False
         self._recorded: set[str] = set()  # splits of which a step has returned detections
         self._epoch_started = 0.0
@@ -129,7 +130,7 @@ class DetectionRecorder(RecordingCallback):
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Follow the loaders, where positions are the ids."""
-        self._state, self._recorded, self._said_unseen = {}, set(), False
+        self._state, self._recorded, self._said_unseen, self._drawn = {}, set(), False, None
         if stage == "fit" and not trainer.fast_dev_run and self._id_key is None:
             followed = [split for split in self._splits if split == "val" or self._source != "pass"]
             self._positions.attach(trainer, followed)
@@ -152,7 +153,7 @@ class DetectionRecorder(RecordingCallback):
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Hand over the step's detections; after the epoch's last step draw them, where steps give none."""
-        if self._writer is None or "train" not in self._splits or trainer.current_epoch % self._every_n_epochs:
+        if not self._wanted("train", trainer):
             return
         self._writer.check()
         if self._by_pass is None and (outputs or trainer.is_last_batch):  # a step that skips its batch returns nothing
@@ -165,16 +166,26 @@ class DetectionRecorder(RecordingCallback):
                 self._draw_all(trainer, pl_module)
             self._end_epoch("train")
 
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """End an epoch that stopped before its last batch; one that does so to end the training is not drawn."""
+        left_out = self._by_pass and self._drawn != trainer.current_epoch and not trainer.should_stop
+        if left_out and self._wanted("train", trainer):
+            self._draw_all(trainer, pl_module)
+        super().on_train_epoch_end(trainer, pl_module)
+
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Hand over what validation_step drew."""
-        wanted = "val" in self._splits and not trainer.sanity_checking
-        if self._writer is not None and wanted and trainer.current_epoch % self._every_n_epochs == 0:
+        if self._wanted("val", trainer) and not trainer.sanity_checking:
             self._open["val"] = trainer.current_epoch
             self._commit("val", outputs, batch)
 
     # What the hooks do
+
+    def _wanted(self, split: str, trainer: Any) -> bool:
+        """Whether the epoch is recorded."""
+        return self._writer is not None and split in self._splits and trainer.current_epoch % self._every_n_epochs == 0
 
     def _make_writer(self, start: dict[str, Any]) -> DetectionWriter:
         return DetectionWriter(self.path, n_samples=self._lengths, **start, **self._options)
@@ -221,7 +232,8 @@ class DetectionRecorder(RecordingCallback):
     def _draw_all(self, trainer: Any, module: Any) -> None:
         """Run the images through the model, this process's share of them."""
         refuse_sharded(trainer)
-        began, self._open["train"] = time.monotonic(), trainer.current_epoch
+        began, self._drawn = time.monotonic(), trainer.current_epoch
+        self._open["train"] = self._drawn
         seen: set[Any] = set()
         passing = drawn_batches(trainer, module, self._images(trainer), self._predict, unwind=self._unwind)
         with closing(passing) as drawn:

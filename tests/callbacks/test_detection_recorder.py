@@ -67,6 +67,37 @@ def test_positions_are_ids_where_the_targets_have_none(tmp_path: Path, source: s
     assert_drawn(tmp_path / "run", module.said["train"], as_is)
 
 
+class Short(TinyDetector):
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> Any:
+        return -1 if batch_idx == 2 else None
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "epochs"),
+    [(Short, {}, [0, 1]), (TinyDetector, {"max_steps": 8}, [0, 1]), (TinyDetector, {"max_steps": 2}, [0])],
+    ids=["epochs cut short", "steps", "steps within the first epoch"],
+)
+def test_a_pass_after_an_epoch_that_ends_before_its_last_batch(
+    tmp_path: Path, module: Any, options: Any, epochs: list[int]
+) -> None:
+    detector = module()
+    trainer(DetectionRecorder(tmp_path / "run"), **options).fit(detector, scenes())
+    assert sorted(detector.said["train"]) == epochs
+    assert_drawn(tmp_path / "run", detector.said["train"], with_100)
+
+
+def test_no_pass_delays_a_training_that_is_told_to_stop(tmp_path: Path) -> None:
+    class Module(TinyDetector):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            self.trainer.should_stop = self.current_epoch == 1
+            return super().training_step(batch, batch_idx)
+
+    detector = Module()
+    trainer(DetectionRecorder(tmp_path / "run"), max_epochs=4).fit(detector, scenes())
+    assert_drawn(tmp_path / "run", {0: detector.said["train"][0]}, with_100)
+    assert sorted(detector.said["train"]) == [0]
+
+
 def test_a_pass_over_a_list_of_pictures(tmp_path: Path) -> None:
     module = TinyDetector()
     trainer(DetectionRecorder(tmp_path / "run")).fit(module, scenes([Scenes()[picture] for picture in range(N)]))
