@@ -136,10 +136,14 @@ class BackgroundRecorder(WriterThread):
         self._recorder.record_embeddings(ids, vectors, split=split)
 
     def close(self, *, finished: bool) -> None:
-        """Say what no epoch was ended for; write what is left, mark the history, and end the thread."""
-        for split in list(self._chunks) if finished else ():
+        """Mark the history, end the thread, and say what no epoch was ended for."""
+        for split in list(self._chunks):
             self._hand_over_scores(split)
+        self.wait()
+        unwritten = self._recorder.take_unwritten()
         super().close(finished=finished)
+        if finished and self._error is None:
+            self._recorder.say_unwritten(unwritten)
 
     def _wait_until(self, ready: Callable[[], bool]) -> None:
         with self._changed:

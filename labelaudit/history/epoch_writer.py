@@ -319,15 +319,25 @@ class EpochWriter(ABC):
 
         Rows recorded since the last `end_epoch` are forgotten; where the training came to its end, a warning says so.
         """
-        unwritten = sorted(self._open.keys() - self._in_parts) if finished else []
-        self._open.clear()
+        unwritten = self.take_unwritten()
         if self._manifest is not None and self._manifest_written and finished and self._writer == 0:
             self._manifest = self._manifest.with_(finished=True)
             self._manifest.write(self._folder)
-        if unwritten:
+        if finished:
+            self.say_unwritten(unwritten)
+
+    def take_unwritten(self) -> list[str]:
+        """Forget the rows of epochs that were not ended, and return the splits whose rows are kept nowhere."""
+        splits = sorted(self._open.keys() - self._in_parts)
+        self._open.clear()
+        return splits
+
+    def say_unwritten(self, splits: list[str]) -> None:
+        """Warn that rows of these splits were never written."""
+        if splits:
             warnings.warn(
-                f"{self._folder.url}: rows of {' and '.join(unwritten)} were recorded and never written, for no epoch"
-                " was ended after them. Call end_epoch() after an epoch's last batch (with split= but for train)",
+                f"{self._folder.url}: rows of {' and '.join(splits)} were recorded and never written, for no epoch was"
+                " ended after them. Call end_epoch() after an epoch's last batch (with split= but for train)",
                 stacklevel=3,
             )
 
