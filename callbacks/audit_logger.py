@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labelaudit.errors import LabelAuditError
+from labelaudit.history.folder import fixed_place
 
 __all__ = ["AuditLogger"]
 
@@ -59,7 +60,7 @@ class AuditLogger(_Callback):
         super().__init__()
         if top < 0:
             raise LabelAuditError(f"top={top} is out of range; expected 0 or more")
-        self.path, self._top, self._images = path, top, images
+        self.path, self._top, self._images = fixed_place(path), top, images
         self._report, self._log_rows = report, log_rows
         self.audit: Audit | None = None
 

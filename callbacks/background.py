@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from labelaudit.callbacks.chunk import Chunk
 from labelaudit.callbacks.embedding_queue import EmbeddingQueue
 from labelaudit.callbacks.writer_thread import WriterThread
+from labelaudit.errors import LabelAuditError
 from labelaudit.history import Recorder
 
 # Rows are handed over in chunks. While the thread works on one, both threads want the interpreter lock some dozens of
@@ -54,12 +57,17 @@ class BackgroundRecorder(WriterThread):
             return
         chunk = self._chunks.get(split)
         if chunk is None or not chunk.add(ids, scores, labels):
+            _refuse_other_number(ids, len(scores))
             self._hand_over_scores(split)
             chunk = self._chunks[split] = self._new_chunk(scores, labels)
             chunk.add(ids, scores, labels)
         if split not in self._seen:  # what is wrong with the rows is wrong with the first: don't wait for a full chunk
             self._seen.add(split)
             self._hand_over_scores(split, first=True)
+
+    def has_rows(self, split: str) -> bool:
+        """Whether a batch of the split was ever added."""
+        return split in self._seen
 
     def stage(self, scores: Tensor, labels: Tensor, *, split: str) -> tuple[Tensor, Tensor] | None:
         """Copy a batch's scores and labels now; the copies may then be passed to `add`. None: not now."""
@@ -127,6 +135,27 @@ class BackgroundRecorder(WriterThread):
     def _record_embeddings(self, ids: Any, vectors: Any, split: str) -> None:
         self._recorder.record_embeddings(ids, vectors, split=split)
 
+    def close(self, *, finished: bool) -> None:
+        """Mark the history, end the thread, and say what no epoch was ended for."""
+        for split in list(self._chunks):
+            self._hand_over_scores(split)
+        self.wait()
+        unwritten = self._recorder.take_unwritten()
+        super().close(finished=finished)
+        if finished and self._error is None:
+            self._recorder.say_unwritten(unwritten)
+
     def _wait_until(self, ready: Callable[[], bool]) -> None:
         with self._changed:
             self._changed.wait_for(lambda: ready() or not self._tasks)
+
+
+def _refuse_other_number(ids: Any, n: int) -> None:
+    shape = tuple(np.shape(ids))
+    if math.prod(shape) != n:
+        first = ids[0].tolist() if hasattr(ids[0], "tolist") else ids[0]
+        raise LabelAuditError(
+            f"a batch of {n} samples has ids of shape {shape} (first: {first!r}), and a sample needs one id, an integer"
+            " or text. Where a sampler draws more than positions, put an id into every sample and name its place in the"
+            " batch: id_key='id'"
+        )

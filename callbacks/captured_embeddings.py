@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from labelaudit.callbacks.step_scores import UnknownStepError
 from labelaudit.errors import LabelAuditError
 
 AUTO = "auto"
@@ -104,7 +105,7 @@ class CapturedEmbeddings:
         self._disarm()
         found = _tensor(value, n)
         if found is None:
-            raise LabelAuditError(
+            raise UnknownStepError(
                 f"embeddings={self._what!r} gave {_said(value)} in a batch of {n} samples; needed is a floating tensor"
                 f" of shape ({n}, features), ({n}, positions, features) or ({n}, channels, height, width)"
             )
@@ -123,7 +124,7 @@ class CapturedEmbeddings:
         found = found or [tap for tap in ran.values() if tap.output.shape in (scores.shape, (*scores.shape, 1))]
         if len(found) != 1:
             there = ", ".join(f"{name} gave {_said(tap.output)}" for name, tap in ran.items())
-            raise LabelAuditError(
+            raise UnknownStepError(
                 f"embeddings='auto' found {len(found)} linear layers whose output can be the scores {_said(scores)};"
                 f" linear layers that ran: {there or 'none'}. Name the submodule whose output to keep:"
                 " embeddings='name'"

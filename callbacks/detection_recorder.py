@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
@@ -58,7 +59,7 @@ class DetectionRecorder(RecordingCallback):
         box_format: of detections and targets, "xyxy", "xywh" or "cxcywh", in pixels.
         min_score: detections below this confidence are not kept.
         max_detections: the most confident ones kept per image.
-        precision: "single" or "half", of the stored scores.
+        precision: of the stored scores, "single", "half", or "auto": single, or that of the history that is resumed.
         overwrite: replace a finished history in `path`.
         on_error: if the history can't be written, "raise" stops training, "warn" goes on without recording.
         max_pending_mib: detections that may wait for the writer, in MiB; training waits while there are more.
@@ -86,7 +87,7 @@ class DetectionRecorder(RecordingCallback):
         box_format: str = "xyxy",
         min_score: float = 0.0,
         max_detections: int = 300,
-        precision: str = "single",
+        precision: str = "auto",
         overwrite: bool = False,
         on_error: str = "raise",
         max_pending_mib: float = 64,
@@ -102,7 +103,7 @@ class DetectionRecorder(RecordingCallback):
         )
         one_of("source", (source,), ("auto", "step", "pass"))
         one_of("box_format", (box_format,), ("xyxy", "xywh", "cxcywh"))
-        one_of("precision", (precision,), ("single", "half"))
+        one_of("precision", (precision,), ("auto", "single", "half"))
         one_of("subset_ids", (subset_ids,), ("position", "underlying"))
         self._source, self._loader, self._predict = source, loader, predict
         self._targets, self._adapter = targets, adapter
@@ -120,14 +121,16 @@ class DetectionRecorder(RecordingCallback):
             "every_n_epochs": every_n_epochs,
         }
         self._by_pass: bool | None = None  # None: not known before the first step
-        self._said_cost = False
+        self._drawn: int | None = None  # epoch of the last pass
+        self._said_cost = self._said_unseen = False
+        self._recorded: set[str] = set()  # splits of which a step has returned detections
         self._epoch_started = 0.0
 
     # Life of a run
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Follow the loaders, where positions are the ids."""
-        self._state = {}
+        self._state, self._recorded, self._said_unseen, self._drawn = {}, set(), False, None
         if stage == "fit" and not trainer.fast_dev_run and self._id_key is None:
             followed = [split for split in self._splits if split == "val" or self._source != "pass"]
             self._positions.attach(trainer, followed)
@@ -150,29 +153,39 @@ class DetectionRecorder(RecordingCallback):
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Hand over the step's detections; after the epoch's last step draw them, where steps give none."""
-        if self._writer is None or "train" not in self._splits or trainer.current_epoch % self._every_n_epochs:
+        if not self._wanted("train", trainer):
             return
         self._writer.check()
-        if self._by_pass is None:
+        if self._by_pass is None and (outputs or trainer.is_last_batch):  # a step that skips its batch returns nothing
             self._by_pass = find_detections(outputs, batch, None) is None
-        if not self._by_pass:
+        if self._by_pass is False:
             self._open["train"] = trainer.current_epoch
-            self._commit("train", outputs, batch)
+            self._commit("train", outputs, batch, may_skip=pl_module.automatic_optimization)
         if trainer.is_last_batch:  # not in on_train_epoch_end: a checkpoint may be saved before that
             if self._by_pass:
                 self._draw_all(trainer, pl_module)
             self._end_epoch("train")
 
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """End an epoch that stopped before its last batch; one that does so to end the training is not drawn."""
+        left_out = self._by_pass and self._drawn != trainer.current_epoch and not trainer.should_stop
+        if left_out and self._wanted("train", trainer):
+            self._draw_all(trainer, pl_module)
+        super().on_train_epoch_end(trainer, pl_module)
+
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Hand over what validation_step drew."""
-        wanted = "val" in self._splits and not trainer.sanity_checking
-        if self._writer is not None and wanted and trainer.current_epoch % self._every_n_epochs == 0:
+        if self._wanted("val", trainer) and not trainer.sanity_checking:
             self._open["val"] = trainer.current_epoch
             self._commit("val", outputs, batch)
 
     # What the hooks do
+
+    def _wanted(self, split: str, trainer: Any) -> bool:
+        """Whether the epoch is recorded."""
+        return self._writer is not None and split in self._splits and trainer.current_epoch % self._every_n_epochs == 0
 
     def _make_writer(self, start: dict[str, Any]) -> DetectionWriter:
         return DetectionWriter(self.path, n_samples=self._lengths, **start, **self._options)
@@ -180,11 +193,27 @@ class DetectionRecorder(RecordingCallback):
     def _make_thread(self, writer: Any) -> DetectionThread:
         return DetectionThread(writer, max_pending_mib=self._max_pending_mib, on_error=self._on_error)
 
-    def _commit(self, split: str, outputs: Any, batch: Any) -> None:
+    def _commit(self, split: str, outputs: Any, batch: Any, *, may_skip: bool = False) -> None:
+        """Hand over what a step drew. One that returns nothing may have skipped its batch, once others did not."""
         self._writer.check()
-        detections = find_detections(outputs, batch, self._adapter)
+        may_skip = not outputs and (may_skip or split in self._recorded)
+        step = "training_step" if split == "train" else "validation_step"
+        try:
+            detections = find_detections(outputs, batch, self._adapter)
+        except (LookupError, TypeError, AttributeError):  # of an adapter that is given nothing
+            if not may_skip:
+                raise
+            detections = None
+        if detections is None and may_skip:
+            if not self._said_unseen:
+                self._said_unseen = True
+                warnings.warn(
+                    f"{step} returned nothing in epoch {self._open[split]}, so nothing was recorded of that batch."
+                    " Further such batches are not reported",
+                    stacklevel=2,
+                )
+            return
         if detections is None:
-            step = "training_step" if split == "train" else "validation_step"
             raise LabelAuditError(
                 f"{step} returned {described(outputs)}, and no detections in it. Return "
                 "{'loss': ..., 'detections': [{'boxes', 'scores', 'labels'}, ...]}, pass adapter="
@@ -198,11 +227,13 @@ class DetectionRecorder(RecordingCallback):
                 "its key with id_key='...', or pass id_key=None for positions in the dataset"
             )
         self._writer.add(ids, *flat_boxes(detections, targets), sizes_of(batch, len(targets)), split=split)
+        self._recorded.add(split)
 
     def _draw_all(self, trainer: Any, module: Any) -> None:
         """Run the images through the model, this process's share of them."""
         refuse_sharded(trainer)
-        began, self._open["train"] = time.monotonic(), trainer.current_epoch
+        began, self._drawn = time.monotonic(), trainer.current_epoch
+        self._open["train"] = self._drawn
         seen: set[Any] = set()
         passing = drawn_batches(trainer, module, self._images(trainer), self._predict, unwind=self._unwind)
         with closing(passing) as drawn:

@@ -20,6 +20,7 @@ from labelaudit.callbacks.sample_ids import Tagged, TaggingDataset
 from labelaudit.callbacks.torch_recorder import TorchRecorder
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import Recorder
+from labelaudit.history.folder import fixed_place
 
 __all__ = ["TrainerRecorder"]
 
@@ -56,7 +57,8 @@ class TrainerRecorder(TrainerCallback):
         **options: Any,
     ) -> None:
         TorchRecorder(path, embeddings=embeddings, **options)  # refuses bad options now, not when training begins
-        self.path = path
+        self.path = fixed_place(path)
+        self._typed = os.fspath(path)  # what checkpoints call it: they may be moved with it
         self._embeddings = embeddings
         self._id_key, self._label_key, self._options = id_key, label_key, options
         self._recorder: TorchRecorder | None = None
@@ -109,7 +111,7 @@ class TrainerRecorder(TrainerCallback):
         file = _parts_file(args, state)
         if state.is_world_process_zero and file.parent.is_dir() and kept["part"] is not None:
             parts = json.loads(file.read_text()) if file.exists() else {}
-            file.write_text(json.dumps({**parts, os.fspath(self.path): kept}))
+            file.write_text(json.dumps({**parts, self._typed: kept}))
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Mark the history finished, and leave the model as it was."""
@@ -122,7 +124,7 @@ class TrainerRecorder(TrainerCallback):
         """Take up the rows recorded before the checkpoint; whole epochs need none."""
         assert self._recorder is not None
         file = _parts_file(args, state)
-        kept = json.loads(file.read_text()).get(os.fspath(self.path)) if file.exists() else None
+        kept = json.loads(file.read_text()).get(self._typed) if file.exists() else None
         if kept is not None:
             before = kept["epoch"] < int(state.epoch)  # saved after the epoch's last step, before its end
             if before and kept["epoch"] in Recorder.recorded_epochs(self.path):

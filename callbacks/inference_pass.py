@@ -72,15 +72,14 @@ def pass_loader(loader: Any, *, rank: int, world_size: int) -> DataLoader[Any]:
             f"an inference pass over {what} is not possible: it is not a map-style dataset in one DataLoader. Pass "
             "loader= with a DataLoader of the images to audit, or let training_step return detections"
         )
-    dataset: Any = vars(loader.dataset).get("_tagged_dataset", loader.dataset)
-    collate = getattr(loader.collate_fn, "collate", loader.collate_fn)
+    dataset: Any = loader.dataset
     batched = loader.batch_size or getattr(loader.batch_sampler, "batch_size", 1)
     return DataLoader(
         dataset,
         batch_size=None if loader.batch_sampler is None else batched,
         sampler=range(rank, len(dataset), world_size),
         num_workers=loader.num_workers,
-        collate_fn=collate,
+        collate_fn=loader.collate_fn,
         pin_memory=loader.pin_memory,
         worker_init_fn=loader.worker_init_fn,
         multiprocessing_context=loader.multiprocessing_context,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -16,6 +17,7 @@ from labelaudit.callbacks.given_labels import check_labels
 from labelaudit.callbacks.lightning_base import refuse_dataloader_iter
 from labelaudit.callbacks.options import one_of
 from labelaudit.callbacks.recording_callback import RecordingCallback
+from labelaudit.callbacks.step_scores import UnknownStepError
 from labelaudit.callbacks.trainer_ids import TrainerIds
 from labelaudit.history import Recorder
 from labelaudit.history.embedding_writer import checked_choice, wanted
@@ -55,7 +57,7 @@ class PredictionRecorder(RecordingCallback):
         held_out: training and validation set are `Subset`s of one dataset: validation predicts what is left out of
             training. It is recorded as split "val", with positions and ids of that dataset; read the runs of a
             cross-validation together with `labelaudit.open_history([...], held_out="val")`.
-        precision: "half" or "single", of the stored numbers.
+        precision: of the stored numbers, "half", "single", or "auto": half, or that of the history that is resumed.
         ignore_label: rows with this label are not recorded; the default of `cross_entropy`.
         embeddings: keep every sample's feature vector as well: the name of a submodule whose output it is, or "auto",
             the input of the last linear layer.
@@ -85,7 +87,7 @@ class PredictionRecorder(RecordingCallback):
         max_pending_mib: float = 64,
         subset_ids: str = "position",
         held_out: bool = False,
-        precision: str = "half",
+        precision: str = "auto",
         ignore_label: int | None = -100,
         embeddings: str | None = None,
         embedding_epochs: int | list[int] | str = "last",
@@ -103,7 +105,7 @@ class PredictionRecorder(RecordingCallback):
         one_of("subset_ids", (subset_ids,), ("position", "underlying"))
         one_of("keep", (keep,), ("auto", "summary", "scores"))
         one_of("scores_are", (scores_are,), ("auto", "logits", "probabilities"))
-        one_of("precision", (precision,), ("half", "single"))
+        one_of("precision", (precision,), ("auto", "half", "single"))
         one_of("task", (task,), ("classification",))
         self._options: dict[str, Any] = {
             "class_names": class_names,
@@ -124,12 +126,14 @@ class PredictionRecorder(RecordingCallback):
         self._embeddings = None if embeddings is None else CapturedEmbeddings(embeddings)
         self._embedding_epochs = embedding_epochs
         self._labels = labels
+        self._last_used: int | None = None  # number of the last batch that manual_backward was called for
+        self._said_unseen = False
 
     # Life of a run
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Follow the loaders."""
-        self._state = {}
+        self._state, self._last_used, self._said_unseen = {}, None, False
         if stage == "fit" and not trainer.fast_dev_run:
             self._ids.attach(trainer, self._splits)
 
@@ -160,9 +164,11 @@ class PredictionRecorder(RecordingCallback):
 
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: Tensor) -> None:
         """What is computed from here on is not the step's."""
-        if not pl_module.automatic_optimization or not self._captured.armed:
+        if not self._captured.armed:
             return
-        if self._embeddings is None:
+        if not pl_module.automatic_optimization:  # several losses may follow
+            self._last_used = trainer.fit_loop.total_batch_idx
+        elif self._embeddings is None:
             self._captured.end_step(self._stage)
         else:
             self._captured.end_step()
@@ -171,8 +177,13 @@ class PredictionRecorder(RecordingCallback):
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Hand over the step's scores."""
-        if outputs != {} or not pl_module.automatic_optimization or not self._captured.is_skipped():
+        if outputs != {}:
             self._commit("train", outputs, batch)
+        elif not pl_module.automatic_optimization:
+            used = self._last_used == trainer.fit_loop.total_batch_idx
+            self._commit_if_seen("train", outputs, batch, batch_idx, used=used)
+        elif not self._captured.is_skipped():
+            self._commit_if_seen("train", outputs, batch, batch_idx, used=False)
         if trainer.is_last_batch:  # not in on_train_epoch_end: a checkpoint may be saved before that
             self._end_epoch("train")
 
@@ -186,7 +197,10 @@ class PredictionRecorder(RecordingCallback):
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Hand over the step's scores."""
-        self._commit("val", outputs, batch)
+        if outputs is None:
+            self._commit_if_seen("val", outputs, batch, batch_idx, used=True)
+        else:
+            self._commit("val", outputs, batch)
 
     # What the hooks do
 
@@ -229,9 +243,28 @@ class PredictionRecorder(RecordingCallback):
         self._writer.check()
         ids = self._ids.take()
         scores, labels = self._captured.take(outputs, batch, len(ids), lambda: self._ids.given_labels(ids, split))
-        self._writer.add(ids, scores, labels, split=split)
         if self._embeddings is not None and self._embeddings.armed:
             self._writer.add_embeddings(ids, self._embeddings.take(scores, len(ids)), split=split)
+        self._writer.add(ids, scores, labels, split=split)
+
+    def _commit_if_seen(self, split: str, outputs: Any, batch: Any, batch_idx: int, *, used: bool) -> None:
+        """Hand over the scores of a step that returned nothing: it may have skipped its batch.
+
+        `used`: the batch was not skipped. Then its scores must be found, unless others' were.
+        """
+        try:
+            self._commit(split, outputs, batch)
+        except (UnknownStepError, LookupError, TypeError, AttributeError):  # the last are of functions of the user's
+            if used and not self._writer.has_rows(split):
+                raise
+            if not self._said_unseen:
+                self._said_unseen = True
+                warnings.warn(
+                    f"nothing was recorded of {split} batch {batch_idx} of epoch {self._open[split]}: the step returned"
+                    " nothing, and no loss function or forward pass says what it predicted. Where this is not a batch"
+                    " that was left out, return {'logits': ..., 'targets': ...}. Further such batches are not reported",
+                    stacklevel=2,
+                )
 
     def _leave(self) -> None:
         self._ids.detach()

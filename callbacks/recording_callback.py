@@ -14,6 +14,7 @@ from labelaudit.callbacks.ranks import answer_of_rank_zero
 from labelaudit.callbacks.writer_thread import WriterThread, report_error
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.epoch_writer import EpochWriter
+from labelaudit.history.folder import fixed_place, is_relative
 
 
 class RecordingCallback(Callback):
@@ -43,7 +44,7 @@ class RecordingCallback(Callback):
         one_of("on_error", (on_error,), ("raise", "warn"))
         one_of("splits", splits, ("train", "val"))
         check_numbers(every_n_epochs, max_pending_mib)
-        self.path = path
+        self.path, self._was_relative = fixed_place(path), is_relative(path)
         self._splits = splits
         self._every_n_epochs = every_n_epochs
         self._overwrite = overwrite
@@ -52,7 +53,7 @@ class RecordingCallback(Callback):
         self._n_writers = 1  # ranks of the training
         self._open: dict[str, int] = {}  # split -> epoch whose rows are being recorded
         self._state: dict[str, Any] = {}  # of a checkpoint that is resumed from, or of an exception
-        self._state_key = self._generate_state_key(path=os.fspath(path))
+        self._state_key = self._generate_state_key(path=os.fspath(path))  # as typed: checkpoints may be moved
 
     # What a task's recorder adds
 
@@ -128,7 +129,11 @@ class RecordingCallback(Callback):
     def _open_history(self, trainer: Any) -> WriterThread:
         resumed = trainer.ckpt_path is not None or trainer.current_epoch > 0
         self._n_writers = trainer.world_size
-        segment = answer_of_rank_zero(lambda: EpochWriter.next_segment(self.path), trainer.strategy.broadcast)
+        place, segment = answer_of_rank_zero(
+            lambda: (self.path, EpochWriter.next_segment(self.path)), trainer.strategy.broadcast
+        )
+        if self._was_relative:  # Lightning starts the other ranks where rank 0 stands now
+            self.path = place
         try:
             writer = self._make_writer(
                 {

@@ -130,9 +130,17 @@ class FollowedLoader:
     """Mixed into a copy of the user's loader: the same batches in the same order, and `ids_of` for each of them."""
 
     _labelaudit_notes: _Notes
+    dataset: Any
+    collate_fn: Any
 
     def _get_iterator(self) -> Any:
-        return _PlainIterator(super()._get_iterator(), self._labelaudit_notes)  # type: ignore[misc]
+        """Tag what the iterator reads, and only that: whoever looks at the loader sees the user's own dataset."""
+        own = {"dataset": self.dataset, "collate_fn": self.collate_fn}
+        self.__dict__.update(dataset=TaggingDataset(self.dataset), collate_fn=TaggingCollate(self.collate_fn))
+        try:
+            return _PlainIterator(super()._get_iterator(), self._labelaudit_notes)  # type: ignore[misc]
+        finally:
+            self.__dict__.update(own)
 
     def __iter__(self) -> Any:
         iterator = super().__iter__()  # type: ignore[misc]
@@ -191,12 +199,7 @@ def follow(loader: Any) -> Any:
     cls = type(loader)
     copy: Any = object.__new__(type(cls.__name__, (FollowedLoader, cls), {"__module__": cls.__module__}))
     copy.__dict__.update(loader.__dict__)
-    copy.__dict__.update(
-        dataset=TaggingDataset(loader.dataset),
-        collate_fn=TaggingCollate(loader.collate_fn),
-        _iterator=None,
-        _labelaudit_notes=_Notes(),
-    )
+    copy.__dict__.update(_iterator=None, _labelaudit_notes=_Notes())
     return copy
 
 
@@ -205,7 +208,7 @@ class Positions:
 
     def __init__(self, loader: Any, *, unwind: bool) -> None:
         self._indices: list[Ids] = []
-        dataset = vars(loader.dataset)["_tagged_dataset"]
+        dataset = loader.dataset
         while unwind and isinstance(dataset, Subset):
             self._indices.append(np.asarray(dataset.indices))
             dataset = dataset.dataset
@@ -215,12 +218,30 @@ class Positions:
             root = root.dataset
         self.n_samples: int | None = len(dataset) if hasattr(dataset, "__len__") else None
         self._labels: Any = given_labels(root)
+        self._of_subset = inner
         for indices in reversed(inner):
             self._labels = None if self._labels is None else self._labels[indices]
 
     def labels(self, positions: Ids) -> Any:
         """The dataset's own labels (n,) of positions (n,); None where it does not show them."""
         return None if self._labels is None else self._labels[positions]
+
+    def refuse_others(self, before: Positions, split: str) -> None:
+        """Refuse a reloaded dataset where positions mean other samples than before: a larger one, another Subset.
+
+        Raises:
+            LabelAuditError: so it is.
+        """
+        mine, theirs = self._of_subset, before._of_subset
+        same = len(mine) == len(theirs) and all(map(np.array_equal, mine, theirs))
+        now, then = self.n_samples, before.n_samples
+        if not same or (now is not None and then is not None and now > then):
+            what = "is another Subset" if mine and theirs else f"has {now} samples and had {then}"
+            raise LabelAuditError(
+                f"the {split} set that was reloaded {what}: positions would no longer mean the same samples. Put an id"
+                " into every sample and name its place in the batch, id_key='id'"
+                + ("; or pass subset_ids='underlying' for positions in the dataset under it" if mine and theirs else "")
+            )
 
     def __call__(self, ids: Ids) -> Ids:
         """Positions (n,) for ids (n,)."""

@@ -21,26 +21,38 @@ _ABOUT_WIDE_LABELS = (
 )
 
 
+class UnknownStepError(LabelAuditError):
+    """What a step predicted, or the labels, can't be told."""
+
+
 class Found:
     """What one step left, and the choice among it."""
 
     def __init__(self, outputs: Any, batch: Any, n: int, losses: list[Any], forwards: list[Any]) -> None:
         self.outputs, self.batch, self.n = outputs, batch, n
         self._said = None if holds_only_loss(outputs) else outputs
-        self.losses = losses
+        self._unsqueezed: dict[int, tuple[Tensor, Tensor]] = {}  # by id of the first, which is kept alive for that
+        self.losses = [(self._batched(input), self._batched(target)) for input, target in losses]
         self._forwards = forwards
 
     @cached_property
     def forwards(self) -> list[Tensor]:
         """What the forward pass gave that can be scores."""
-        return [found for found in map(_tensor_of, self._forwards) if are_scores(found, self.n)]
+        found = [self._batched(_tensor_of(output)) for output in self._forwards]
+        return [one for one in found if are_scores(one, self.n)]
+
+    def _batched(self, value: Any) -> Any:
+        """Undo a `squeeze()` that took away the dimension of a batch of one; the same tensor for the same tensor."""
+        if self.n != 1 or not isinstance(value, Tensor) or value.ndim > 1 or value.shape == (1,):
+            return value
+        return self._unsqueezed.setdefault(id(value), (value, value[None]))[1]
 
     def scores(self, pick: Pick | None, named: bool) -> Tensor:
         """The scores; `named`: `pick` is a submodule, and `forwards` are its outputs."""
         if pick is not None:
             return self._picked("scores", pick, self.forwards if named else [])
         for key in SCORE_KEYS if self._said is not None else ():
-            value = _get(self._said, key)
+            value = self._batched(_get(self._said, key))
             if are_scores(value, self.n):
                 return _as_tensor(value)
         for get in (self._inputs, lambda: self.forwards):
@@ -57,7 +69,7 @@ class Found:
         if pick is not None:
             return self._picked("labels", pick, [])
         for key in LABEL_KEYS if self._said is not None else ():
-            value = _get(self._said, key)
+            value = self._batched(_get(self._said, key))
             if are_labels(value, self.n):
                 return _as_tensor(value)
         targets = [target for _, target in self.losses]
@@ -89,17 +101,18 @@ class Found:
             value = _get(self.outputs, pick)
             value = _get(self.batch, pick) if value is None and what == "labels" else value
             value = from_module[0] if value is None and len(from_module) == 1 else value
+        value = self._batched(value)
         fits = are_scores(value, self.n) if what == "scores" else are_labels(value, self.n)
         if not fits:
             shape = f"({self.n}, classes) or ({self.n},), floating" if what == "scores" else f"({self.n},)"
-            raise LabelAuditError(
+            raise UnknownStepError(
                 f"{what}={pick!r} gave {_describe(value)}, needed is a tensor of shape {shape}. {self._what_is_there()}"
             )
         return _as_tensor(value)
 
-    def _unknown(self, what: str, key: str) -> LabelAuditError:
+    def _unknown(self, what: str, key: str) -> UnknownStepError:
         wide = what == "labels" and any(_are_wide(target, self.n) for _, target in self.losses)
-        return LabelAuditError(
+        return UnknownStepError(
             f"the {what} of this step can't be told. {self._what_is_there()} Let the step return a dict with"
             f" {key!r}, or pass {what}='key' or {what}=lambda outputs, batch: ... to PredictionRecorder."
             f"{_ABOUT_WIDE_LABELS if wide else ''}"

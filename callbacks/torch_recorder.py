@@ -20,6 +20,7 @@ from labelaudit.callbacks.step_scores import check_batch
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import Recorder
 from labelaudit.history.embedding_writer import checked_choice, wanted
+from labelaudit.history.folder import fixed_place
 
 __all__ = ["TorchRecorder"]
 
@@ -81,7 +82,7 @@ class TorchRecorder:
         one_of("on_error", (on_error,), ("raise", "warn"))
         check_numbers(every_n_epochs, max_pending_mib)
         refuse_unknown(options, _OPTIONS, "TorchRecorder and TrainerRecorder")
-        self.path = path
+        self.path = fixed_place(path)
         self._embeddings = None if embeddings is None else CapturedEmbeddings(embeddings)
         self._watching, self._keeps_embeddings = False, False
         self._embedding_epochs = embedding_epochs

@@ -40,8 +40,9 @@ class TrainerIds:
                 if self._id_key is None and split in splits:
                     loader = follow(loader)
                     epoch = trainer.current_epoch
-                    if split not in self._loaders or self._loaders[split].epoch != epoch:  # or they were reloaded
-                        self._loaders[split] = _Split(epoch)
+                    before = self._loaders.get(split)
+                    if before is None or before.epoch != epoch:  # or they were reloaded
+                        self._loaders[split] = _Split(epoch, split, before)
                     self._loaders[split].add(loader, Positions(loader, unwind=self._unwind))
                 return loader
 
@@ -118,13 +119,20 @@ class TrainerIds:
 class _Split:
     """The loaders of a split since some epoch. Where there are several, the next one's samples are counted on."""
 
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
+    def __init__(self, epoch: int, split: str, before: _Split | None) -> None:
+        self.epoch, self._split = epoch, split
+        self._before = [] if before is None else [positions for _, positions, _ in before.loaders]
         self.loaders: list[tuple[Any, Positions, int]] = []
         self.n_samples = 0
 
     def add(self, loader: Any, positions: Positions) -> None:
-        """The next loader."""
+        """The next loader.
+
+        Raises:
+            LabelAuditError: it took the place of one whose positions meant other samples.
+        """
+        if len(self.loaders) < len(self._before):
+            positions.refuse_others(self._before[len(self.loaders)], self._split)
         self.loaders.append((loader, positions, self.n_samples))
         self.n_samples += positions.n_samples or 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import operator
 import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import TracebackType
@@ -17,6 +18,7 @@ from labelaudit.errors import LabelAuditError
 from labelaudit.history import arrow_file, layout, manifest, saved_part
 from labelaudit.history.epoch_rows import EpochRows, SampleRows, WaitingRows
 from labelaudit.history.folder import Folder, open_folder
+from labelaudit.history.given_ids import GivenIds, refuse_no_positions
 from labelaudit.history.layout import EpochFile
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ class EpochWriter(ABC):
     Args:
         path: a folder (made if absent) or an fsspec URL.
         n_samples: length of the dataset, or {split: length}; checked against an earlier run's.
+        given: what the user says of the samples; checked against what was said in an earlier run.
         task: what is recorded; an earlier history in the folder must be of the same.
         overwrite: replace a history that is already there.
         resume: go on after the last epoch of a finished history.
@@ -49,6 +52,7 @@ class EpochWriter(ABC):
         path: str | os.PathLike[str],
         *,
         n_samples: int | Mapping[str, int | None] | None,
+        given: GivenIds,
         task: str,
         overwrite: bool,
         resume: bool,
@@ -58,18 +62,21 @@ class EpochWriter(ABC):
     ) -> None:
         self._folder: Folder = open_folder(path)
         self._lengths = dict(n_samples) if isinstance(n_samples, Mapping) else {"train": n_samples}
-        self._task, self._writer = task, writer
+        self._given, self._task, self._writer = given, task, writer
         self._open: dict[str, Any] = {}  # split -> WaitingRows
         self._known: dict[str, Any] = {}  # split -> SampleRows
-        self._restated: dict[str, Any] = {}  # split -> SampleRows of an earlier start of which more is known now
         self._next: dict[str, int] = {}  # split -> number of its next epoch, once one was ended
         self._manifest: manifest.Manifest | None = None
         self._superseded: manifest.Manifest | None = None  # of an unfinished history that is begun anew
         self._manifest_written = False
+        self._in_parts: set[str] = set()  # splits whose open epoch a part was saved of
         self._to_remove: list[str] = []
         self._n_parts = len(self._folder.folders("parts"))  # not 0: there is something to remove
         start = None if start_epoch is None else _epoch_number(start_epoch)
         self._check_what_is_there(overwrite, resume, start, segment)
+        # SampleRows of an earlier start of which more is known now
+        self._restated: dict[str, Any] = given.compare(self._known, self._folder.url)
+        self._known |= self._restated
 
     # What a task's recorder adds
 
@@ -88,10 +95,6 @@ class EpochWriter(ABC):
     @abstractmethod
     def _waiting_rows(self, part: pa.Table, presented: int) -> WaitingRows:
         """Return the rows of a saved part, which stand for that many presentations."""
-
-    @abstractmethod
-    def _complete(self, fresh: Any, split: str) -> None:
-        """Add to samples that are seen for the first time what the user said of them."""
 
     def _going_on(self, before: manifest.Manifest) -> manifest.Manifest:
         """Return the manifest of a history that this start goes on with; refuse options that do not fit it."""
@@ -142,10 +145,14 @@ class EpochWriter(ABC):
                 )
         for split in splits:
             self._known[split] = self._read_samples(split)
+            refuse_no_positions(self._known[split], self._lengths.get(split), split, url)
         if start == 0:  # every epoch there will be superseded
             self._superseded = before
         else:
             self._manifest = self._going_on(before)
+            if before.keys == "position":  # what is no position was not meant as one
+                known = {split: length for split, length in self._lengths.items() if length is not None}
+                self._lengths = {**before.n_samples, **known}
 
     def check_writable(self) -> None:
         """Try whether files can be put in the folder; nothing is left there.
@@ -248,7 +255,7 @@ class EpochWriter(ABC):
         if seen.ids is not None:  # strings have no order of their own: the order of arrival is kept
             new_rows = new_rows[np.argsort(epoch.arrival[new_rows])]
         fresh = seen.take(new_rows)
-        self._complete(fresh, split)
+        self._given.complete(fresh, known, split, self._folder.url)
         restated = self._restated.get(split)
         return fresh if restated is None else self._join_samples(restated, fresh)
 
@@ -262,6 +269,7 @@ class EpochWriter(ABC):
     def discard_epoch(self, *, split: str = "train") -> None:
         """Forget the rows of an epoch that will not be finished."""
         self._open.pop(split, None)
+        self._in_parts.discard(split)
 
     # Parts of epochs
 
@@ -282,6 +290,7 @@ class EpochWriter(ABC):
         self._make_room()
         saved_part.write(self._folder, split, name, self._writer, finished, self._manifest)
         self._n_parts += 1
+        self._in_parts.add(split)
         return name
 
     def load_part(self, name: str, *, split: str = "train") -> bool:
@@ -299,6 +308,7 @@ class EpochWriter(ABC):
             return False
         self._manifest = self._manifest or self._going_on(facts)
         self._open[split] = self._waiting_rows(part, presented)
+        self._given.note_kind(split, text="sample_id" in part.column_names)
         self._n_parts += 1
         return True
 
@@ -307,12 +317,29 @@ class EpochWriter(ABC):
     def close(self, *, finished: bool = True) -> None:
         """End the recording; ``finished`` says that the training came to its end.
 
-        Rows recorded since the last `end_epoch` are forgotten.
+        Rows recorded since the last `end_epoch` are forgotten; where the training came to its end, a warning says so.
         """
-        self._open.clear()
+        unwritten = self.take_unwritten()
         if self._manifest is not None and self._manifest_written and finished and self._writer == 0:
             self._manifest = self._manifest.with_(finished=True)
             self._manifest.write(self._folder)
+        if finished:
+            self.say_unwritten(unwritten)
+
+    def take_unwritten(self) -> list[str]:
+        """Forget the rows of epochs that were not ended, and return the splits whose rows are kept nowhere."""
+        splits = sorted(self._open.keys() - self._in_parts)
+        self._open.clear()
+        return splits
+
+    def say_unwritten(self, splits: list[str]) -> None:
+        """Warn that rows of these splits were never written."""
+        if splits:
+            warnings.warn(
+                f"{self._folder.url}: rows of {' and '.join(splits)} were recorded and never written, for no epoch was"
+                " ended after them. Call end_epoch() after an epoch's last batch (with split= but for train)",
+                stacklevel=3,
+            )
 
     def __enter__(self) -> Self:
         return self

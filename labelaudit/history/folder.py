@@ -54,9 +54,31 @@ class Folder(Protocol):
 def open_folder(path: str | os.PathLike[str]) -> Folder:
     """Return the folder behind a local path or a URL such as ``s3://bucket/run`` (not made yet)."""
     text = os.fspath(path)
-    if "://" in text and not text.startswith("file://"):
-        return _RemoteFolder(text)
-    return _LocalFolder(text.removeprefix("file://"))
+    return _RemoteFolder(text) if _is_remote(text) else _LocalFolder(text.removeprefix("file://"))
+
+
+def _is_remote(text: str) -> bool:
+    return "://" in text and not text.startswith("file://")
+
+
+def is_relative(path: str | os.PathLike[str]) -> bool:
+    """Return whether the working directory decides where a path lies.
+
+    >>> [is_relative(path) for path in ("runs/x", "/data/x", "s3://bucket/x")]
+    [True, False, False]
+    """
+    text = os.fspath(path)
+    return not _is_remote(text) and not os.path.isabs(text.removeprefix("file://"))
+
+
+def fixed_place(path: str | os.PathLike[str]) -> str:
+    """Return a relative path as an absolute one, which stays where it is when the working directory changes.
+
+    >>> fixed_place("s3://bucket/x"), os.path.isabs(fixed_place("runs/x"))
+    ('s3://bucket/x', True)
+    """
+    text = os.fspath(path)
+    return str(Path(text.removeprefix("file://")).absolute()) if is_relative(text) else text
 
 
 def write_file(path: str | os.PathLike[str], data: bytes) -> None:

@@ -84,5 +84,19 @@ def read_manifest(folder: Folder) -> Manifest:
     return Manifest(**known)
 
 
+def refuse_other_options(before: Manifest, asked: dict[str, Any], where: str) -> None:
+    """Refuse to go on with a history that was recorded with other options than those asked for.
+
+    Raises:
+        LabelAuditError: one differs.
+    """
+    for option, now in asked.items():
+        if now != getattr(before, option):
+            raise LabelAuditError(
+                f"{where} was recorded with {option}={getattr(before, option)!r}, and this run, which goes on with it, "
+                f"has {now!r}. Leave {option}= as it was, name another folder, or pass overwrite=True"
+            )
+
+
 def _checksum(facts: dict[str, Any]) -> str:
     return f"{zlib.crc32(json.dumps(facts, sort_keys=True).encode()):08x}"

@@ -13,6 +13,7 @@ from labelaudit.errors import LabelAuditError
 from labelaudit.history import encode, manifest, rows, samples
 from labelaudit.history.embedding_writer import LAST, EmbeddingWriter, EpochChoice, checked_choice
 from labelaudit.history.epoch_writer import EpochWriter
+from labelaudit.history.given_ids import GivenIds
 from labelaudit.history.samples import Samples
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class Recorder(EpochWriter):
             up to 32 classes.
         scores_are: "logits", "probabilities", or "auto": read from the first rows; one column from the first epoch's.
         task: "classification".
-        precision: "half" or "single", of the stored numbers.
+        precision: of the stored numbers, "half", "single", or "auto": that of the history that is gone on with, else
+            half.
         planted: mistakes planted on purpose, see `plant_mistakes`; the audit then measures itself on them.
         every_n_epochs: noted in the history.
         overwrite: replace a history that is already there, when the first new epoch is written.
@@ -83,7 +85,7 @@ class Recorder(EpochWriter):
         keep: str = "auto",
         scores_are: str = "auto",
         task: str = "classification",
-        precision: str = "half",
+        precision: str = "auto",
         planted: Any = None,
         every_n_epochs: int = 1,
         overwrite: bool = False,
@@ -100,22 +102,21 @@ class Recorder(EpochWriter):
         rows.one_of("keep", keep, ("auto", "summary", "scores"))
         rows.one_of("scores_are", scores_are, ("auto", "logits", "probabilities"))
         rows.one_of("task", task, (TASK,))
-        rows.one_of("precision", precision, tuple(rows.PRECISIONS))
+        rows.one_of("precision", precision, ("auto", *rows.PRECISIONS))
         rows.one_of("nan", nan, ("raise", "keep"))
-        self._sample_ids = None if sample_ids is None else rows.unique_ids(sample_ids)
         length = n_samples.get("train") if isinstance(n_samples, Mapping) else n_samples
-        rows.refuse_other_length(self._sample_ids, length)
         self._true_labels = None if planted is None else samples.true_labels_of(planted, length)
+        given = GivenIds(sample_ids, self._true_labels, splits={"train", *held_out}, n_samples=length)
         self._class_names = None if class_names is None else rows.unique_names(class_names)
         self._keep, self._scores_are, self._precision = keep, scores_are, precision
         self._every, self._ignore, self._nan = every_n_epochs, ignore_label, nan
         self._scratch = encode.Scratch()
         self.one_column_is = "auto"
         self._undecided: list[tuple[Array, Array, Array, str]] | None = None  # batches that either kind of score fits
-        self._one_dataset = {"train", *held_out}
         super().__init__(
             path,
             n_samples=n_samples,
+            given=given,
             task=task,
             overwrite=overwrite,
             resume=resume,
@@ -123,9 +124,6 @@ class Recorder(EpochWriter):
             writer=writer,
             segment=segment,
         )
-        self._strings = {split: samples.is_hashed(known) for split, known in self._known.items() if len(known)}
-        for split in self._one_dataset & self._strings.keys():
-            self._compare_known(split, self._known[split])
         self._embeddings = EmbeddingWriter(self._folder, embedding_epochs, self.segment, writer, n_writers)
 
     def record(self, ids: Any, scores: Any, labels: Any, *, split: str = "train") -> None:
@@ -148,7 +146,7 @@ class Recorder(EpochWriter):
             facts = self._take_for_logits()
         encode.check_scores(scores_, ids_, facts.scores_are)
         self._check_rows(ids_, labels_, facts, split)
-        self._check_kind(ids_, split)
+        self._given.check_kind(ids_, split)
         packed, broken = encode.packed(
             scores_,
             labels_,
@@ -164,7 +162,7 @@ class Recorder(EpochWriter):
             )
         if self._manifest is None:
             self._manifest = self._begin(facts)
-        self._strings[split] = ids_.dtype.kind not in "iu"
+        self._given.note_kind(split, text=ids_.dtype.kind not in "iu")
         if self._undecided is not None:
             self._undecided.append((ids_.copy(), scores_.copy(), labels_.copy(), split))
         self._open.setdefault(split, rows.OpenEpoch()).add(ids_, labels_, packed)
@@ -217,7 +215,6 @@ class Recorder(EpochWriter):
         """Go on with the rows that `save_part` kept; see `EpochWriter.load_part`."""
         there = super().load_part(name, split=split)
         if there:
-            self._strings[split] = bool(self._open[split].ids)
             self._embeddings.load_part(name, split)
         return there
 
@@ -250,7 +247,7 @@ class Recorder(EpochWriter):
             n_classes=n_classes,
             class_names=self._class_names,
             keep=("scores" if small else "summary") if self._keep == "auto" else self._keep,
-            precision=self._precision,
+            precision="half" if self._precision == "auto" else self._precision,
             scores_are=kind,
             keys="position" if positions else "id",
             every_n_epochs=self._every,
@@ -270,46 +267,11 @@ class Recorder(EpochWriter):
         asked = {
             "keep": before.keep if self._keep == "auto" else self._keep,
             "scores_are": before.scores_are if self._scores_are == "auto" else self._scores_are,
-            "precision": before.precision if self._precision == "half" else self._precision,  # half: the default
+            "precision": before.precision if self._precision == "auto" else self._precision,
             "class_names": names if before.class_names is not None else None,
         }
-        for option, now in asked.items():
-            if now != getattr(before, option):
-                raise LabelAuditError(
-                    f"{self._folder.url} was recorded with {option}={getattr(before, option)!r}, and this run, which "
-                    f"goes on with it, has {now!r}. Leave {option}= as it was, name another folder, or pass "
-                    "overwrite=True"
-                )
+        manifest.refuse_other_options(before, asked, self._folder.url)
         return before.with_(class_names=names)
-
-    def _check_kind(self, ids: Array, split: str) -> None:
-        """Refuse text where samples went by integers before, and the other way round."""
-        strings = ids.dtype.kind not in "iu"
-        if strings and split in self._one_dataset and not (self._sample_ids is None and self._true_labels is None):
-            option = "planted" if self._sample_ids is None else "sample_ids"
-            raise LabelAuditError(
-                f"{option}= goes by position in the dataset, and the {split} samples come with ids of their own "
-                f"(first: {ids[0]!r}). Record positions, or leave {option}= out"
-            )
-        if self._strings.get(split, strings) != strings:
-            before, now = ("integers", "text") if strings else ("text", "integers")
-            raise LabelAuditError(
-                f"ids of {split} samples were {before} before and are {now} now (first: {ids[0]!r}): a sample keeps "
-                "its id. Record the same ids in every epoch, name another folder, or pass overwrite=True"
-            )
-
-    def _compare_known(self, split: str, known: Samples) -> None:
-        """Compare what the user says of an earlier start's samples with what that start said of them.
-
-        Where the earlier start said nothing, what is said now is written with the first new epoch.
-        """
-        if self._strings[split] or not len(known):
-            return
-        ids = rows.by_position(self._sample_ids, known.keys, "sample_ids")
-        true = rows.by_position(self._true_labels, known.keys, "planted")
-        told = rows.told(known, Samples(known.keys, known.labels, ids, true), split, self._folder.url)
-        if told is not None:
-            self._known[split] = self._restated[split] = told
 
     def _take_for_logits(self) -> manifest.Manifest:
         """Record the first epoch's batches anew: its one column of scores has left [0, 1]."""
@@ -346,11 +308,3 @@ class Recorder(EpochWriter):
 
     def _waiting_rows(self, part: pa.Table, presented: int) -> rows.OpenEpoch:
         return rows.waiting_rows(part, presented)
-
-    def _complete(self, fresh: Samples, split: str) -> None:
-        if split in self._one_dataset and fresh.ids is None:
-            fresh.ids = rows.by_position(self._sample_ids, fresh.keys, "sample_ids")
-            fresh.true_labels = rows.by_position(self._true_labels, fresh.keys, "planted")
-        known = self._known.get(split)
-        if known is not None and len(known):
-            rows.refuse_untold(known, fresh, split, self._folder.url)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from labelaudit.errors import LabelAuditError
-from labelaudit.history.samples import Samples, as_id_array, find, from_table, has_id, keys_of, numbers
+from labelaudit.history.samples import Samples, as_id_array, find, from_table, keys_of, numbers
 
 Array = npt.NDArray[Any]
 PRECISIONS: dict[str, type[np.floating[Any]]] = {"half": np.float16, "single": np.float32}
@@ -247,83 +247,6 @@ def check_text(values: Sequence[Any], option: str) -> None:
     except UnicodeEncodeError as problem:
         broken = problem.object[max(problem.start - 20, 0) : problem.end]
         raise LabelAuditError(f"{option} holds {broken!r}, which is not valid Unicode; rename it") from None
-
-
-def by_position(values: Array | None, keys: Array, option: str) -> Array | None:
-    """Return what the user said of the samples at positions ``keys``; true labels may end early (-1)."""
-    if values is None:
-        return None
-    if option == "planted":
-        there = (keys >= 0) & (keys < len(values))
-        return np.append(values, np.int32(-1))[np.where(there, keys, len(values))]
-    if keys.min(initial=0) < 0 or keys.max(initial=0) >= len(values):
-        raise LabelAuditError(
-            f"{option} has {len(values):,} entries, but sample {keys.max()} was recorded; "
-            "it needs one entry per position of the dataset"
-        )
-    return values[keys]
-
-
-def refuse_other_length(sample_ids: Array | None, length: int | None) -> None:
-    """Refuse ids that are more or fewer than the positions of the dataset they name."""
-    if sample_ids is not None and length is not None and len(sample_ids) != length:
-        raise LabelAuditError(
-            f"sample_ids has {len(sample_ids):,} entries, the train set has {length:,} samples; it needs one entry per "
-            "position of the dataset. For a Subset name its own samples, or, with PredictionRecorder, all of the "
-            'dataset under it and pass subset_ids="underlying"'
-        )
-
-
-def told(known: Samples, now: Samples, split: str, where: str) -> Samples | None:
-    """Return known samples with what is said of them now; None when that is nothing new.
-
-    Args:
-        known: samples of an earlier start, (n,).
-        now: the same samples, as this start names them.
-        split: which split.
-        where: the history.
-
-    Raises:
-        LabelAuditError: an id or a true label is another one than before.
-    """
-    ids, true = known.ids, known.true_labels
-    if now.ids is not None:
-        untold = np.ones(len(known), bool) if ids is None else ~has_id(ids)
-        if ids is not None:
-            _refuse_another(~untold & (ids.astype(object) != now.ids.astype(object)), ids, now.ids, "id", split, where)
-        ids = now.ids if untold.any() else ids
-    if now.true_labels is not None:
-        if true is not None:
-            differing = true != now.true_labels
-            _refuse_another(differing, true, now.true_labels, "true label", split, where)
-        true = now.true_labels
-    if ids is known.ids and (true is known.true_labels or known.true_labels is not None):
-        return None
-    return Samples(known.keys, known.labels, ids, true)
-
-
-def _refuse_another(differing: Array, before: Array, now: Array, what: str, split: str, where: str) -> None:
-    if differing.any():
-        one = int(differing.argmax())
-        option = "sample_ids" if what == "id" else "planted"
-        raise LabelAuditError(
-            f"{where} has a {split} sample with {what} {before[one]!s}, which now has {now[one]!s} "
-            f"({int(differing.sum()):,} samples changed). Pass {option}= as before, name another folder, or pass "
-            "overwrite=True"
-        )
-
-
-def refuse_untold(known: Samples, fresh: Samples, split: str, where: str) -> None:
-    """Refuse new samples of which less is said than of the known ones."""
-    for option, before, now in (
-        ("sample_ids", known.ids, fresh.ids),
-        ("planted", known.true_labels, fresh.true_labels),
-    ):
-        if before is not None and now is None:
-            raise LabelAuditError(
-                f"{where} was recorded with {option}=, and {len(fresh):,} new {split} samples come without (first: "
-                f"sample {fresh.keys[0]}). Pass {option}= as before, name another folder, or pass overwrite=True"
-            )
 
 
 def known_rows(known: Samples, seen: Samples, split: str) -> npt.NDArray[np.bool_]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from labelaudit.history.folder import Folder
 from labelaudit.history.layout import list_files, samples_folder
 
 Array = npt.NDArray[Any]
+AnySamples = TypeVar("AnySamples", bound="Samples")
 
 
 @dataclass
@@ -113,14 +114,27 @@ def merge(parts: list[Samples], where: str) -> Samples:
             "A history belongs to one set of labels: record into another folder after relabelling"
         )
     rows = np.sort(first)
-    ids, true = _ids_of(parts), _true_labels_of(parts)
-    if ids is not None:
-        ids = ids[_told_first(has_id(ids), keys, first)]
-        if ids.dtype == object and any(p.ids is None or p.ids.dtype != object for p in parts) and has_id(ids).all():
-            ids = as_id_array(ids.tolist())
+    true = _true_labels_of(parts)
     if true is not None:
         true = true[_told_first(true >= 0, keys, first)]
-    return Samples(keys[rows], labels[rows], ids, true)
+    return Samples(keys[rows], labels[rows], merged_ids(parts, keys, first), true)
+
+
+def merged_ids(parts: Sequence[Samples], keys: Array, first: Array) -> Array | None:
+    """Return the id of each different key, in the order in which they come first; None where no part has any.
+
+    Args:
+        parts: the samples files.
+        keys: (n,) keys of all parts.
+        first: (m,) the first row of each different key, in the order of the keys.
+    """
+    ids = ids_of(parts)
+    if ids is None:
+        return None
+    ids = ids[_told_first(has_id(ids), keys, first)]
+    if ids.dtype == object and any(p.ids is None or p.ids.dtype != object for p in parts) and has_id(ids).all():
+        return as_id_array(ids.tolist())
+    return ids
 
 
 def _told_first(told: npt.NDArray[np.bool_], keys: Array, first: Array) -> Array:
@@ -139,7 +153,7 @@ def _told_first(told: npt.NDArray[np.bool_], keys: Array, first: Array) -> Array
     return source[np.argsort(first, kind="stable")]
 
 
-def _ids_of(parts: list[Samples]) -> Array | None:
+def ids_of(parts: Sequence[Samples]) -> Array | None:
     """Return the ids of all parts, (n,), None where a part has none; None where no part has any."""
     listed = [part.ids for part in parts if part.ids is not None]
     if not listed:
@@ -163,12 +177,12 @@ def has_id(ids: Array) -> npt.NDArray[np.bool_]:
     return np.fromiter((one is not None for one in ids), bool, len(ids))
 
 
-def named(table: Samples) -> Samples:
+def named(table: AnySamples) -> AnySamples:
     """Return the samples with their keys as ids where only others have one."""
     if table.ids is None or has_id(table.ids).all():
         return table
     ids = [str(key) if one is None else str(one) for key, one in zip(table.keys, table.ids, strict=True)]
-    return Samples(table.keys, table.labels, as_id_array(ids), table.true_labels)
+    return replace(table, ids=as_id_array(ids))
 
 
 def is_hashed(table: Samples) -> bool:

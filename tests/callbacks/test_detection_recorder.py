@@ -67,6 +67,43 @@ def test_positions_are_ids_where_the_targets_have_none(tmp_path: Path, source: s
     assert_drawn(tmp_path / "run", module.said["train"], as_is)
 
 
+class Short(TinyDetector):
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> Any:
+        return -1 if batch_idx == 2 else None
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "epochs"),
+    [(Short, {}, [0, 1]), (TinyDetector, {"max_steps": 8}, [0, 1]), (TinyDetector, {"max_steps": 2}, [0])],
+    ids=["epochs cut short", "steps", "steps within the first epoch"],
+)
+def test_a_pass_after_an_epoch_that_ends_before_its_last_batch(
+    tmp_path: Path, module: Any, options: Any, epochs: list[int]
+) -> None:
+    detector = module()
+    trainer(DetectionRecorder(tmp_path / "run"), **options).fit(detector, scenes())
+    assert sorted(detector.said["train"]) == epochs
+    assert_drawn(tmp_path / "run", detector.said["train"], with_100)
+
+
+def test_no_pass_delays_a_training_that_is_told_to_stop(tmp_path: Path) -> None:
+    class Module(TinyDetector):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            self.trainer.should_stop = self.current_epoch == 1
+            return super().training_step(batch, batch_idx)
+
+    detector = Module()
+    trainer(DetectionRecorder(tmp_path / "run"), max_epochs=4).fit(detector, scenes())
+    assert_drawn(tmp_path / "run", {0: detector.said["train"][0]}, with_100)
+    assert sorted(detector.said["train"]) == [0]
+
+
+def test_a_pass_over_a_list_of_pictures(tmp_path: Path) -> None:
+    module = TinyDetector()
+    trainer(DetectionRecorder(tmp_path / "run")).fit(module, scenes([Scenes()[picture] for picture in range(N)]))
+    assert_drawn(tmp_path / "run", module.said["train"], with_100)
+
+
 def test_sample_ids(tmp_path: Path) -> None:
     names = [f"{i}.png" for i in range(N)]
     module = TinyDetector()
@@ -188,6 +225,27 @@ class Save(Callback):
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if trainer.global_step == self.step:
             trainer.save_checkpoint(self.path)
+
+
+NAMES = [f"{i}.png" for i in range(N)]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "message"),
+    [
+        ({"sample_ids": NAMES}, {"sample_ids": NAMES[::-1]}, r"a train sample with id 0\.png, which now has 20\.png"),
+        ({}, {"id_key": None}, "has train sample 100, which is no position in a set of 21 samples"),
+        ({"id_key": None}, {}, r"image 1\d\d is no position in a train set of 21 images"),
+    ],
+    ids=["other names", "positions after ids", "ids after positions"],
+)
+def test_a_resumed_run_does_not_mix_images_of_other_ids(tmp_path: Path, before: Any, now: Any, message: str) -> None:
+    saved = tmp_path / "saved.ckpt"
+    trainer(DetectionRecorder(tmp_path / "run", **before), Save(saved, 6), max_epochs=2).fit(StepDetector(), scenes())
+    again = trainer(DetectionRecorder(tmp_path / "run", **now), max_epochs=3)
+    with pytest.raises(LabelAuditError, match=message):
+        again.fit(StepDetector(), scenes(), ckpt_path=saved)
+    assert open_history(tmp_path / "run").n_samples == N
 
 
 def test_resume_from_a_checkpoint(tmp_path: Path) -> None:

@@ -159,6 +159,12 @@ def test_vectors_that_wait_are_bounded() -> None:
             release.wait(10)
             most = max(most, writer._embeddings._held)
 
+        def take_unwritten(self) -> list[str]:
+            return []
+
+        def say_unwritten(self, splits: list[str]) -> None:
+            pass
+
         def close(self, *, finished: bool) -> None:
             pass
 

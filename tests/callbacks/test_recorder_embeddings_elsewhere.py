@@ -57,7 +57,7 @@ def test_a_plain_loop_says_what_to_type(tmp_path: Path) -> None:
     recorder = TorchRecorder(tmp_path / "run", embeddings="auto")
     with pytest.raises(LabelAuditError, match=r"recorder\.watch\(model\)"):
         recorder.record(torch.zeros(2, K), torch.zeros(2, dtype=torch.long), ids=[0, 1])
-    recorder.close()
+    recorder.close(finished=False)
     with pytest.raises(LabelAuditError, match="embeddings='auto'"):
         TorchRecorder(tmp_path / "run").watch(Net())
 

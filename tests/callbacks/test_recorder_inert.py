@@ -170,6 +170,12 @@ def test_scores_that_wait_are_bounded() -> None:
             release.wait(10)
             most = max(most, writer._held)
 
+        def take_unwritten(self) -> list[str]:
+            return []
+
+        def say_unwritten(self, splits: list[str]) -> None:
+            pass
+
         def close(self, *, finished: bool) -> None:
             pass
 

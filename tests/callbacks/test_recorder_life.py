@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import signal
 import subprocess
@@ -120,6 +121,23 @@ def test_resume_from_a_checkpoint(tmp_path: Any) -> None:
     trainer(recorder, keep, max_epochs=5, **options).fit(resumed, loader(), ckpt_path=checkpoint)
     assert sorted(resumed.said["train"]) == [2, 3, 4]
     assert_recorded(tmp_path / "run", {**module.said["train"], **resumed.said["train"]})
+
+
+@pytest.mark.parametrize(("before", "now"), [("single", "half"), ("half", "single")])
+def test_a_precision_that_is_asked_for_is_not_lost_when_resumed(tmp_path: Any, before: str, now: str) -> None:
+
+    def fit(epochs: int, checkpoint: Any, **options: Any) -> None:
+        keep = ModelCheckpoint(tmp_path / str(options), filename="{epoch}")
+        recorder = PredictionRecorder(tmp_path / "run", **options)
+        trainer(recorder, keep, max_epochs=epochs, enable_checkpointing=True).fit(Spy(), loader(), ckpt_path=checkpoint)
+
+    fit(1, None, precision=before)
+    checkpoint = tmp_path / str({"precision": before}) / "epoch=0.ckpt"
+    with pytest.raises(LabelAuditError, match=f"recorded with precision='{before}', and this run.*has '{now}'"):
+        fit(2, checkpoint, precision=now)
+    fit(2, checkpoint)
+    facts = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert (facts["precision"], open_history(tmp_path / "run").n_epochs) == (before, 2)
 
 
 def test_a_checkpoint_never_outlives_its_epoch(tmp_path: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from lightning.pytorch.utilities import CombinedLoader
 from spy import N, Spy, SpyWithVal, assert_recorded, features_and_labels, loader, trainer
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from labelaudit import LabelAuditError, open_history
 from labelaudit.callbacks import PredictionRecorder
@@ -69,6 +69,33 @@ def test_loaders_made_anew_every_epoch(tmp_path: Any) -> None:
     assert_recorded(tmp_path / "run", module.said["train"])
 
 
+@pytest.mark.parametrize("subset_ids", ["position", "underlying"])
+def test_a_subset_that_changes_when_it_is_reloaded(tmp_path: Any, subset_ids: str) -> None:
+    class Module(Spy):
+        def train_dataloader(self) -> Any:
+            return loader(Subset(data(), range(self.current_epoch, 40)))
+
+    module = Module()
+    fit = trainer(PredictionRecorder(tmp_path / "run", subset_ids=subset_ids), reload_dataloaders_every_n_epochs=1)
+    if subset_ids == "position":
+        with pytest.raises(LabelAuditError, match=r"train set that was reloaded is another Subset.*'underlying'"):
+            fit.fit(module)
+        assert_recorded(tmp_path / "run", {0: {i: module.said["train"][0][i] for i in range(40)}})
+    else:
+        fit.fit(module)
+        assert_recorded(tmp_path / "run", module.said["train"])
+
+
+def test_a_dataset_that_grows_when_it_is_reloaded(tmp_path: Any) -> None:
+    class Module(Spy):
+        def train_dataloader(self) -> Any:
+            return loader(TensorDataset(*features_and_labels(20 + 10 * self.current_epoch)))
+
+    with pytest.raises(LabelAuditError, match=r"reloaded has 30 samples and had 20.*id_key='id'"):
+        trainer(PredictionRecorder(tmp_path / "run"), reload_dataloaders_every_n_epochs=1).fit(Module())
+    assert open_history(tmp_path / "run").n_epochs == 1
+
+
 class Doubling(DataLoader[Any]):
     """Changes its batches, one for one."""
 
@@ -124,6 +151,48 @@ def test_a_second_pass_over_the_loader_within_a_step(tmp_path: Any) -> None:
     module = Module()
     trainer(PredictionRecorder(tmp_path / "run")).fit(module, loader())
     assert_recorded(tmp_path / "run", module.said["train"])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_whoever_looks_at_the_loader_sees_the_dataset(tmp_path: Any, workers: int) -> None:
+    own, collate = data(), torch.utils.data.default_collate
+
+    class Module(Spy):
+        def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+            seen = self.trainer.train_dataloader
+            assert seen.dataset is own
+            assert seen.collate_fn is collate
+            assert sum(len(y) for _, y in DataLoader(seen.dataset, batch_size=9)) == N
+
+    module = Module()
+    options = {"num_workers": workers, "persistent_workers": workers > 0, "collate_fn": collate}
+    trainer(PredictionRecorder(tmp_path / "run")).fit(module, loader(own, **options))
+    assert_recorded(tmp_path / "run", module.said["train"])
+
+
+class FromItsDataset(DataLoader[Any]):
+    """Reads and collates by itself."""
+
+    def __iter__(self) -> Any:
+        for positions in self.batch_sampler:
+            yield self.collate_fn([self.dataset[position] for position in positions])
+
+
+def test_a_loader_that_reads_its_dataset_itself_is_an_error(tmp_path: Any) -> None:
+    with pytest.raises(LabelAuditError, match=r"not the one that the DataLoader made.*id_key"):
+        trainer(PredictionRecorder(tmp_path / "run")).fit(Spy(), FromItsDataset(data(), batch_size=8))
+
+
+def test_a_sampler_that_draws_more_than_positions_is_an_error(tmp_path: Any) -> None:
+    class Sized(TensorDataset):
+        def __getitem__(self, drawn: Any) -> Any:
+            return super().__getitem__(drawn[0])
+
+    drawn = [(position, 32) for position in range(N)]
+    with pytest.raises(LabelAuditError, match=r"8 samples has ids of shape \(8, 2\) \(first: \[0, 32\]\).*id_key='id'"):
+        trainer(PredictionRecorder(tmp_path / "run")).fit(
+            Spy(), loader(Sized(*features_and_labels()), shuffle=False, sampler=drawn)
+        )
 
 
 def test_a_store_in_memory(tmp_path: Any) -> None:

@@ -110,24 +110,26 @@ def test_binary_logits(tmp_path: Any, column: bool) -> None:
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_a_last_batch_of_one_may_be_squeezed(tmp_path: Any, binary: bool) -> None:
+@pytest.mark.parametrize("source", ["loss and forward", "loss", "key", "said"])
+def test_a_last_batch_of_one_may_be_squeezed(tmp_path: Any, binary: bool, source: str) -> None:
     class Module(Spy):
         def forward(self, x: Any) -> Any:
             return self.logits(x)[:, :1] if binary else self.logits(x)
 
         def step(self, split: str, batch: Any) -> Any:
             x, y = batch
-            z = self(x)
-            if not binary:
-                self.note(split, x, z, y)
-                return nn.functional.cross_entropy(z.squeeze(), y.squeeze())
-            self.note(split, x, torch.cat([torch.zeros_like(z), z], 1), y)
-            return nn.functional.binary_cross_entropy_with_logits(z.squeeze(), y.float().squeeze())
+            z = self(x) if source == "loss and forward" else self.forward(x)
+            self.note(split, x, torch.cat([torch.zeros_like(z), z], 1) if binary else z, y)
+            z, y = z.squeeze(), y.squeeze()
+            one = nn.functional.binary_cross_entropy_with_logits if binary else nn.functional.cross_entropy
+            loss = one(z, y.float() if binary else y)
+            return {"loss": loss, "logits": z, "y": y} if source in ("key", "said") else loss
 
     module = Module()
     x, y = features_and_labels(33)
     data = TensorDataset(x, (y > 0).long() if binary else y)
-    trainer(PredictionRecorder(tmp_path / "run")).fit(module, loader(data))
+    options = {"scores": "logits", "labels": "y"} if source == "said" else {}
+    trainer(PredictionRecorder(tmp_path / "run", **options)).fit(module, loader(data))
     assert_recorded(tmp_path / "run", module.said["train"])
 
 

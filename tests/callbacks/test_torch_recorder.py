@@ -49,6 +49,7 @@ def test_an_attached_loader_says_which_samples_these_are(tmp_path: Path, options
     loop, plain = Loop(), loader(**options)
     with TorchRecorder(tmp_path / "run", class_names=["a", "b", "c"]) as recorder:
         data = recorder.attach(plain)
+        assert data.dataset is plain.dataset
         assert isinstance(data, torch.utils.data.DataLoader)
         assert len(data) == len(plain)
         loop.train(recorder, data)
@@ -141,6 +142,28 @@ def test_a_batch_recorded_twice_is_an_error(tmp_path: Path) -> None:
             with pytest.raises(LabelAuditError, match="gave 0 batches"):
                 recorder.record(torch.randn(8, 3), y)
             break
+        recorder.end_epoch()
+
+
+@pytest.mark.parametrize("forgotten", [0, 1])
+def test_an_epoch_that_was_never_ended_is_said(tmp_path: Path, forgotten: int) -> None:
+    loop, recorder = Loop(), TorchRecorder(tmp_path / "run")
+    data = recorder.attach(loader())
+    for epoch in range(2):
+        for batch in data:
+            recorder.record(*loop.step(epoch, batch))
+        if epoch < forgotten:
+            recorder.end_epoch()
+    with pytest.warns(UserWarning, match=r"rows of train were recorded and never written.*Call end_epoch\(\)"):
+        recorder.close()
+    if forgotten:
+        assert_recorded(tmp_path / "run", {0: loop.said[0]})
+
+
+def test_ids_that_are_not_one_per_sample_are_refused_in_the_first_batch(tmp_path: Path) -> None:
+    recorder = TorchRecorder(tmp_path / "run")
+    with pytest.raises(LabelAuditError, match=r"8 samples has ids of shape \(8, 2\) \(first: \(0, 32\)\)"):
+        recorder.record(torch.randn(8, 3), torch.arange(8) % 3, ids=[(i, 32) for i in range(8)])
 
 
 class Stream(IterableDataset[Any]):

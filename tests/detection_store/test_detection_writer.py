@@ -209,6 +209,7 @@ def test_changed_ground_truth_is_refused(tmp_path: Path, change: str) -> None:
             LabelAuditError, match=r"ground truth of image 3 was 3 boxes.*1 images changed.*augmentation"
         ):
             writer.end_epoch()
+        writer.discard_epoch()
 
 
 BOX = {"boxes": [[0.0, 0.0, 4.0, 4.0]], "labels": [1]}
@@ -417,6 +418,103 @@ def test_other_class_names_are_refused_when_going_on(tmp_path: Path) -> None:
         DetectionWriter(tmp_path, class_names=list("edcba"))
     one_epoch(class_names=list("edcba"), start_epoch=0)
     assert open_history(tmp_path).class_names == list("edcba")
+
+
+@pytest.mark.parametrize(("before", "now"), [("half", "single"), ("single", "half")])
+def test_another_precision_is_refused_when_going_on(tmp_path: Path, before: str, now: str) -> None:
+    for epoch, precision in enumerate((before, "auto", before)):
+        writer = DetectionWriter(tmp_path, precision=precision)
+        record(writer, range(N), epoch)
+        writer.end_epoch()
+    history = open_history(tmp_path)
+    assert [history.epoch(epoch).schema.field("scores").type.value_type for epoch in range(3)] == [
+        {"half": pa.float16(), "single": pa.float32()}[before]
+    ] * 3
+    with pytest.raises(LabelAuditError, match=f"recorded with precision='{before}'.*has '{now}'. Leave precision="):
+        DetectionWriter(tmp_path, precision=now)
+    DetectionWriter(tmp_path, precision=now, start_epoch=0)
+
+
+def test_labels_with_gaps_stay_the_same_classes_when_going_on_without_names(tmp_path: Path) -> None:
+    one = {"boxes": [[0, 0, 4, 4]], "labels": [18]}
+    for image, options in enumerate([{"class_names": {1: "person", 18: "dog"}}, {}]):
+        writer = DetectionWriter(tmp_path, **options)
+        writer.record([image], [{**one, "scores": [0.5]}], [one])
+        writer.end_epoch()
+    history = open_history(tmp_path)
+    assert isinstance(history, DetectionHistory)
+    assert history.ground_truth()["category"].tolist() == ["dog", "dog"]
+    assert history.to_pandas()["category"].tolist() == ["dog", "dog"]
+
+
+NAMES = [f"{i:02d}.jpg" for i in range(N)]
+
+
+def crashed(path: Path, images: Any = range(10), *, names: bool = False, **options: Any) -> None:
+    """One epoch of a run that did not come to its end."""
+    writer = DetectionWriter(path, **options)
+    record(writer, images, 0, names)
+    writer.end_epoch()
+
+
+@pytest.mark.parametrize("start", [None, 0, 1])
+def test_other_ids_for_known_images_are_refused(tmp_path: Path, start: int | None) -> None:
+    crashed(tmp_path, sample_ids=NAMES)
+    with pytest.raises(
+        LabelAuditError, match=r"a train sample with id 00\.jpg, which now has 01\.jpg \(2 samples changed"
+    ):
+        DetectionWriter(tmp_path, start_epoch=start, sample_ids=[NAMES[1], NAMES[0], *NAMES[2:]])
+
+
+def test_new_images_without_ids_are_refused_where_others_have_some(tmp_path: Path) -> None:
+    crashed(tmp_path, sample_ids=NAMES)
+    with pytest.raises(LabelAuditError, match="was recorded with sample_ids=, and 20 new train samples come without"):
+        crashed(tmp_path, range(N))
+    crashed(tmp_path)  # images that are known need not be named again
+    crashed(tmp_path, range(N), sample_ids=NAMES)
+    assert open_history(tmp_path).sample_ids.tolist() == NAMES
+
+
+def test_ids_added_after_a_crash_name_the_known_images_too(tmp_path: Path) -> None:
+    crashed(tmp_path)
+    crashed(tmp_path, range(5, N), sample_ids=NAMES)
+    history = open_history(tmp_path)
+    assert isinstance(history, DetectionHistory)
+    assert history.sample_ids.tolist() == NAMES
+    check_all(history, [])
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_integers_and_text_do_not_mix(tmp_path: Path, first: bool) -> None:
+    crashed(tmp_path, names=first)
+    for start in (None, 0):
+        with pytest.raises(LabelAuditError, match=r"ids of train samples were \w+ before and are \w+ now"):
+            crashed(tmp_path, names=not first, start_epoch=start)
+    with pytest.raises(LabelAuditError, match="sample_ids= goes by position in the dataset"):
+        crashed(tmp_path / "named", names=True, sample_ids=NAMES)
+
+
+def test_a_part_goes_on_with_the_same_kind_of_ids(tmp_path: Path) -> None:
+    writer = DetectionWriter(tmp_path)
+    record(writer, range(10), 0, names=True)
+    name = writer.save_part()
+    assert name is not None
+    resumed = DetectionWriter(tmp_path, start_epoch=0, resume=True)
+    assert resumed.load_part(name)
+    with pytest.raises(LabelAuditError, match="ids of train samples were text before and are integers now"):
+        record(resumed, range(10, N), 0)
+    record(resumed, range(10, N), 0, names=True)
+    resumed.end_epoch()
+    assert open_history(tmp_path).n_samples == N
+
+
+def test_ids_that_only_some_files_of_images_have(tmp_path: Path) -> None:
+    """Histories that labelaudit may have written before it compared ids: what is known of an image is not lost."""
+    crashed(tmp_path / "named", sample_ids=NAMES)
+    crashed(tmp_path / "bare", range(N))
+    file = tmp_path / "bare/samples/train/e00000-s00-w0000.arrow"
+    file.rename(tmp_path / "named/samples/train/e00000-s00-w0001.arrow")
+    assert open_history(tmp_path / "named").sample_ids.tolist() == [*NAMES[:10], *map(str, range(10, N))]
 
 
 def test_sample_ids_fit_the_dataset(tmp_path: Path) -> None:

@@ -494,6 +494,32 @@ def test_integers_and_text_do_not_mix(tmp_path: Path, first: tuple, then: tuple)
             rows_of(again, then)
 
 
+@pytest.mark.parametrize("start", [None, 1])
+def test_ids_of_the_batches_and_positions_do_not_mix(tmp_path: Path, start: int | None) -> None:
+    crashed(tmp_path / "ids", [100, 1, 2])
+    with pytest.raises(
+        LabelAuditError, match=r"has train sample 100, which is no position in a set of 5 samples.*id_key="
+    ):
+        Recorder(tmp_path / "ids", n_samples=5, start_epoch=start)
+    crashed(tmp_path / "positions", n_samples=5)
+    with pytest.raises(LabelAuditError, match="sample 100 is no position in a train set of 5 samples"):
+        rows_of(Recorder(tmp_path / "positions", start_epoch=start), [100, 1, 2])
+    rows_of(Recorder(tmp_path / "positions", start_epoch=start), [4, 1, 2])
+
+
+def test_rows_of_an_epoch_that_is_never_ended_are_said(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    rows_of(recorder)
+    recorder.end_epoch()
+    rows_of(recorder, split="val")
+    with pytest.warns(UserWarning, match="rows of val were recorded and never written"):
+        recorder.close()
+    assert open_history(tmp_path).splits == ("train",)
+    recorder = Recorder(tmp_path, resume=True)
+    rows_of(recorder)
+    recorder.close(finished=False)  # an exception: that the epoch is lost is no news
+
+
 def test_splits_may_differ_in_their_kind_of_ids(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path)
     rows_of(recorder)
@@ -574,6 +600,7 @@ def test_two_labels_in_one_epoch_are_refused(tmp_path: Path) -> None:
         ("keep", "scores", "summary"),
         ("scores_are", "logits", "probabilities"),
         ("precision", "half", "single"),
+        ("precision", "single", "half"),
     ],
 )
 def test_options_that_differ_are_refused_when_going_on(

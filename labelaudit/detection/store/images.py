@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from labelaudit.errors import LabelAuditError
 from labelaudit.history import arrow_file
 from labelaudit.history.folder import Folder
 from labelaudit.history.layout import list_files, samples_folder
-from labelaudit.history.samples import Samples, as_id_array, find, numbers
+from labelaudit.history.samples import Samples, as_id_array, find, ids_of, merged_ids, numbers
 
 Array = npt.NDArray[Any]
 TRUTH = ("boxes", "labels", "crowd")
@@ -90,15 +90,14 @@ def merge(parts: Sequence[Images], where: str) -> Images:
         LabelAuditError: two files give one image different boxes.
     """
     keys = np.concatenate([part.keys for part in parts])
-    listed = [part.ids for part in parts if part.ids is not None]
-    ids = np.concatenate(listed) if len(listed) == len(parts) else None
-    table = image_rows(keys, ids, joined([part.truth for part in parts]), np.concatenate([part.size for part in parts]))
+    sizes = np.concatenate([part.size for part in parts])
+    table = image_rows(keys, ids_of(parts), joined([part.truth for part in parts]), sizes)
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     if len(first) == len(keys):
         return table
     again = np.flatnonzero(first[inverse] != np.arange(len(keys)))
     refuse_changed(table.take(first[inverse][again]), table.take(again), where)
-    return table.take(np.sort(first))
+    return replace(table.take(np.sort(first)), ids=merged_ids(parts, keys, first))
 
 
 def known_rows(known: Images, seen: Images, where: str) -> npt.NDArray[np.bool_]:
@@ -122,7 +121,7 @@ def refuse_changed(before: Images, now: Images, where: str) -> None:
         changed = np.bincount(before.truth.row_of[moved], minlength=len(before)) > 0
     if changed.any():
         one = int(changed.argmax())
-        image = now.keys[one] if now.ids is None else now.ids[one]
+        image = now.keys[one] if now.ids is None or now.ids[one] is None else now.ids[one]
         raise LabelAuditError(
             f"{where}: the ground truth of image {image} was {_said(before, one)} and now is {_said(now, one)} "
             f"({int(changed.sum()):,} images changed). Boxes are compared over the epochs, so every epoch must see the "

@@ -16,7 +16,7 @@ from labelaudit.errors import LabelAuditError
 from labelaudit.history.epoch_rows import EpochRows
 from labelaudit.history.part import EpochPart
 from labelaudit.history.runs import StoredRun
-from labelaudit.history.samples import find, numbers
+from labelaudit.history.samples import find, named, numbers
 
 Array = npt.NDArray[Any]
 
@@ -28,7 +28,7 @@ class DetectionRun(StoredRun):
         """Return the images, sorted by position or integer id; string ids as first seen."""
         found = self._samples.get(split)
         if not isinstance(found, Images):
-            found = images.read(self.folder, split)
+            found = named(images.read(self.folder, split))
             self._refuse_no_samples(split, len(found))
             if found.ids is None or self.manifest.keys != "id":
                 found = found.take(np.argsort(found.keys, kind="stable"))

@@ -14,8 +14,9 @@ from labelaudit.detection.store.images import TRUTH, Images
 from labelaudit.detection.store.ragged import Ragged
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.epoch_writer import EpochWriter
-from labelaudit.history.manifest import Manifest
-from labelaudit.history.rows import PRECISIONS, by_position, one_of, refuse_other_length, unique_ids, unique_names
+from labelaudit.history.given_ids import GivenIds
+from labelaudit.history.manifest import Manifest, refuse_other_options
+from labelaudit.history.rows import PRECISIONS, one_of, unique_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,8 +39,9 @@ class DetectionWriter(EpochWriter):
         box_format: of what is recorded, "xyxy" (corners), "xywh" or "cxcywh", in pixels.
         min_score: detections below this confidence are not kept.
         max_detections: the most confident ones kept per image.
-        precision: of the scores, "single" or "half". Boxes are always kept in single precision (an error below 0.001
-            pixels at 4,000 pixels), ground-truth boxes in double.
+        precision: of the scores, "single", "half", or "auto": that of the history that is gone on with, else single.
+            Boxes are always kept in single precision (an error below 0.001 pixels at 4,000 pixels), ground-truth boxes
+            in double.
         every_n_epochs: noted in the history.
         overwrite: replace a history that is already there.
         resume: go on after the last epoch of a finished history; an unfinished one is gone on with anyway.
@@ -75,7 +77,7 @@ class DetectionWriter(EpochWriter):
         box_format: str = "xyxy",
         min_score: float = 0.0,
         max_detections: int = 300,
-        precision: str = "single",
+        precision: str = "auto",
         every_n_epochs: int = 1,
         overwrite: bool = False,
         resume: bool = False,
@@ -84,14 +86,13 @@ class DetectionWriter(EpochWriter):
         segment: int | None = None,
     ) -> None:
         one_of("box_format", box_format, ("xyxy", "xywh", "cxcywh"))
-        one_of("precision", precision, tuple(PRECISIONS))
+        one_of("precision", precision, ("auto", *PRECISIONS))
         if not 0 <= min_score <= 1 or max_detections < 1:
             raise LabelAuditError(
                 f"expected min_score in 0 to 1 and max_detections of 1 or more, got {min_score} and {max_detections}"
             )
         self._class_names = None if not class_names else _by_label(class_names)
-        self._sample_ids = None if sample_ids is None else unique_ids(sample_ids)
-        refuse_other_length(self._sample_ids, n_samples.get("train") if isinstance(n_samples, Mapping) else n_samples)
+        length = n_samples.get("train") if isinstance(n_samples, Mapping) else n_samples
         self._format, self._min_score, self._most = box_format, min_score, max_detections
         self._precision, self._every = precision, every_n_epochs
         self._n_probabilities: int | None = None  # not known before the first detection
@@ -99,6 +100,7 @@ class DetectionWriter(EpochWriter):
         super().__init__(
             path,
             n_samples=n_samples,
+            given=GivenIds(sample_ids, None, splits={"train"}, n_samples=length),
             task=TASK,
             overwrite=overwrite,
             resume=resume,
@@ -140,9 +142,16 @@ class DetectionWriter(EpochWriter):
             beyond = (ids < 0) | (ids >= length)
             if beyond.any():
                 raise LabelAuditError(f"image {ids[beyond][0]} is no position in a {split} set of {length:,} images")
+        self._given.check_kind(ids, split)
+        self._given.note_kind(split, text=ids.dtype.kind not in "iu")
         if self._manifest is None:
             self._begin(self._facts(ids))
         self._open.setdefault(split, rows.OpenDetections()).add(ids, drawn, truth, size)
+
+    @property
+    def _stored(self) -> str:
+        """Precision of the stored scores."""
+        return "single" if self._precision == "auto" else self._precision
 
     def _facts(self, ids: Array) -> Manifest:
         names = self._class_names
@@ -151,7 +160,7 @@ class DetectionWriter(EpochWriter):
             n_classes=len(names or ()),
             class_names=None if names is None else list(names.values()),
             keep="detections",
-            precision=self._precision,
+            precision=self._stored,
             scores_are="probabilities",
             keys="position" if ids.dtype.kind in "iu" and any(self._lengths.values()) else "id",
             every_n_epochs=self._every,
@@ -188,7 +197,7 @@ class DetectionWriter(EpochWriter):
         found = found.keep(whole & (scores >= self._min_score))
         found = _most_confident(found, self._most)
         return Ragged(
-            found.counts, found.columns | {"scores": found.columns["scores"].astype(PRECISIONS[self._precision])}
+            found.counts, found.columns | {"scores": found.columns["scores"].astype(PRECISIONS[self._stored])}
         )
 
     def _every_class(self, drawn: Ragged) -> dict[str, Array]:
@@ -204,7 +213,7 @@ class DetectionWriter(EpochWriter):
             raise LabelAuditError("some detections have probabilities of every class and others have none, or fewer")
         if drawn.total:
             self._n_probabilities = width
-        return {} if column is None else {batches.PROBABILITIES: column.astype(PRECISIONS[self._precision])}
+        return {} if column is None else {batches.PROBABILITIES: column.astype(PRECISIONS[self._stored])}
 
     def _class_numbers(self, table: Ragged, ids: Array, what: str) -> Array:
         """Return the labels as class numbers from 0, (total,) int32."""
@@ -235,6 +244,11 @@ class DetectionWriter(EpochWriter):
                 f"with it, has {list(names.values())}. Pass class_names= as it was, name another folder, or pass "
                 "overwrite=True"
             )
+        asked = before.precision if self._precision == "auto" else self._precision
+        refuse_other_options(before, {"precision": asked}, self._folder.url)
+        self._precision = asked
+        if names is None and before.class_names is not None:
+            self._class_names = dict(zip(before.class_labels or (), before.class_names, strict=True))
         return before
 
     def _known_rows(self, known: Images, seen: Images, split: str) -> npt.NDArray[np.bool_]:
@@ -245,10 +259,6 @@ class DetectionWriter(EpochWriter):
 
     def _waiting_rows(self, part: pa.Table, presented: int) -> rows.OpenDetections:
         return rows.waiting_rows(part, presented)
-
-    def _complete(self, fresh: Images, split: str) -> None:
-        if split == "train" and fresh.ids is None:
-            fresh.ids = by_position(self._sample_ids, fresh.keys, "sample_ids")
 
 
 def _by_label(names: Sequence[str] | Mapping[int, str]) -> dict[int, str]:
