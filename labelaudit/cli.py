@@ -177,7 +177,7 @@ def _audit(arguments: argparse.Namespace) -> int:
         return 0
     tell(found.summary)
     if found.measured is not None and found.measured.n_planted:
-        tell(found.measured)
+        tell(f"\n{found.measured}")
     if arguments.top > 0 and len(found.issues):
         tell(f"\nThe most suspicious {min(arguments.top, len(found.issues))}:")
         for sample, row in found.issues.head(arguments.top).iterrows():

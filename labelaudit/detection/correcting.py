@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import shutil
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from labelaudit.detection.table import BoxTable
 from labelaudit.detection.writing import FORMATS, rendered
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.folder import open_folder
+from labelaudit.relabeling.new_folder import new_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -288,10 +287,7 @@ def _write(out: Path, files: dict[str, bytes]) -> Path:
     if "" in files:
         open_folder(out.parent).write(out.name, files[""])
         return out
-    whole = Path(os.path.abspath(out))
-    unfinished = whole.with_name(f"{whole.name}.{uuid.uuid4().hex[:8]}.unfinished")
-    try:
-        unfinished.mkdir(parents=True)
+    with new_folder(out) as unfinished:
         folder = open_folder(unfinished)
         for name, data in files.items():
             try:
@@ -301,12 +297,6 @@ def _write(out: Path, files: dict[str, bytes]) -> Path:
                     f"{name} would take the place of a file whose name differs in capitals alone, which {out.parent} "
                     'does not tell apart; rename one of the pictures, or write format="coco"'
                 ) from None
-        if whole.exists():
-            whole.rmdir()
-        unfinished.rename(whole)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
     return out
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from labelaudit.errors import LabelAuditError
 from labelaudit.relabeling.changes import Change, Changes
+from labelaudit.relabeling.new_folder import new_folder
 from labelaudit.relabeling.undo_log import UndoLog, move_file, sync_folder
 from labelaudit.relabeling.whole_numbers import digits
 
@@ -172,9 +172,7 @@ def write_tree(root: Path, out: Path, moves: Mapping[str, str | None], how: str)
         moves: where changed files go.
         how: "copy" or "link" (hard links; symbolic ones across file systems).
     """
-    whole = Path(os.path.abspath(out))
-    unfinished = whole.with_name(f"{whole.name}.{uuid.uuid4().hex[:8]}.unfinished")
-    try:
+    with new_folder(out) as unfinished:
         beside = sorted(entry.name for entry in os.scandir(root) if not entry.is_dir())
         for file in [*files_of(root), *beside]:
             place = moves.get(file, file)
@@ -188,12 +186,6 @@ def write_tree(root: Path, out: Path, moves: Mapping[str, str | None], how: str)
                 shutil.copy2(root / file, target)
             else:
                 _link(root / file, target)
-        if whole.exists():
-            whole.rmdir()
-        unfinished.rename(whole)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
 
 
 def _link(source: Path, target: Path) -> None:
