@@ -10,23 +10,7 @@ from labelaudit.commands.terminal import tell
 from labelaudit.errors import LabelAuditError
 
 BOXES_CONFIDENCE = 0.9  # of corrections of boxes, unless another is named
-OPTIONS = (
-    "audit",
-    "decisions",
-    "min_confidence",
-    "sensitivity",
-    "out",
-    "in_place",
-    "how",
-    "id_column",
-    "label_column",
-    "header",
-    "remove_spurious",
-    "copy_missing",
-    "images",
-    "undo_log",
-    "dry_run",
-)
+BESIDE_UNDO = ("undo", "json", "run", "target")
 
 
 def add_relabel(commands: Any) -> None:
@@ -186,7 +170,7 @@ def _passed(arguments: argparse.Namespace, *names: str) -> list[str]:
 def _refuse_beside_undo(arguments: argparse.Namespace) -> None:
     if arguments.target is not None:
         raise LabelAuditError("--undo LOG knows its target; leave the target out")
-    for option in _passed(arguments, *OPTIONS):
+    for option in _passed(arguments, *(name for name in vars(arguments) if name not in BESIDE_UNDO)):
         raise LabelAuditError(f"--undo puts all back that its log names, and nothing else; leave {option} out")
 
 
