@@ -53,7 +53,8 @@ class Reading:
         consensus: (n,) class predicted over the epochs.
         other: (n,) best class beside the given one.
         runners_up: (2, n) the best and the next best class beside the given one, -1 where several are or none is.
-        log_ratio: (n,) log of that class's probability over the given label's, high is suspicious.
+        lead: (n,) log of the best other class's probability over the next best one's, inf with two classes.
+        log_ratio: (n,) log of the best other class's probability over the given label's, high is suspicious.
         early: gives the (K, m) mean probabilities of some samples before memorising.
         model: the noise model of the early epochs.
         posterior: what it says of every sample.
@@ -65,6 +66,7 @@ class Reading:
     consensus: Array
     other: Array
     runners_up: Array
+    lead: Array
     log_ratio: Array
     early: Callable[[slice | Array], Array]
     model: noise_model.NoiseModel
@@ -77,7 +79,7 @@ def read_labels(whole: MeanScores, early: MeanScores, labels: Array) -> Reading:
     """Read the log-time average and the average of the early epochs against the given labels, (n,)."""
     n_classes = len(whole.of(slice(0, 1)))
     means = _early_or_whole(early, whole)
-    consensus, other, runners_up, log_ratio = _against(whole, labels, n_classes)
+    consensus, other, runners_up, lead, log_ratio = _against(whole, labels, n_classes)
     rows = _fit_rows(means, labels, n_classes)
     model = noise_model.fit(means(rows), labels[rows])
     posterior = noise_model.posterior(model, means, labels)
@@ -85,7 +87,7 @@ def read_labels(whole: MeanScores, early: MeanScores, labels: Array) -> Reading:
     if notes:
         posterior.wrong[:] = 0
     seen = outside(log_ratio, posterior.wrong, model.matrix, labels)
-    return Reading(labels, consensus, other, runners_up, log_ratio, means, model, posterior, seen, notes)
+    return Reading(labels, consensus, other, runners_up, lead, log_ratio, means, model, posterior, seen, notes)
 
 
 def outside(log_ratio: Array, wrong: Array, matrix: Array, labels: Array) -> Outside:
@@ -154,15 +156,12 @@ def _early_or_whole(early: MeanScores, whole: MeanScores) -> Callable[[slice | A
     return means
 
 
-def _against(whole: MeanScores, labels: Array, n_classes: int) -> tuple[Array, Array, Array, Array]:
-    """Return the class predicted over the epochs, the best other class, (n,), and `Reading.runners_up`.
-
-    Last comes the log ratio of the best other class over the label's, (n,).
-    """
+def _against(whole: MeanScores, labels: Array, n_classes: int) -> tuple[Array, Array, Array, Array, Array]:
+    """Return consensus, other, runners_up, lead and log_ratio of a `Reading`."""
     n = len(labels)
     consensus, other = np.zeros((2, n), np.int32)
     runners_up = np.zeros((2, n), np.int32)
-    p_given, p_other = np.zeros((2, n))
+    p_given, p_other, p_next = np.zeros((3, n))
     for here in chunks(n, n_classes):
         p, given = whole.of(here), labels[here]
         columns = np.arange(len(given))
@@ -174,7 +173,10 @@ def _against(whole: MeanScores, labels: Array, n_classes: int) -> tuple[Array, A
         runners_up[0, here] = _alone_best(p)
         p[other[here], columns] = -1
         runners_up[1, here] = _alone_best(p)
-    return consensus, other, runners_up, np.log(p_other + SOFTEN) - np.log(p_given + SOFTEN)
+        p_next[here] = p.max(axis=0)
+    best = np.log(p_other + SOFTEN)
+    lead = best - np.log(p_next + SOFTEN) if n_classes > 2 else np.full(n, np.inf)
+    return consensus, other, runners_up, lead, best - np.log(p_given + SOFTEN)
 
 
 def _alone_best(p: Array) -> Array:

@@ -17,21 +17,31 @@ Array = npt.NDArray[Any]
 READ_BY_REASONS = ("confidence", "correctness", "n_epochs", "forgetting_events")
 
 
-def reasons(given: Sequence[Any], suggested: Sequence[Any], columns: Mapping[str, Array]) -> list[str]:
+def reasons(
+    given: Sequence[Any], suggested: Sequence[Any], unclear: Sequence[Any], columns: Mapping[str, Array]
+) -> list[str]:
     """Return a sentence for each of m flagged samples.
 
     Args:
         given: (m,) names of the given labels.
         suggested: (m,) names of the suggested labels, None where there is none.
+        unclear: (m,) where there is none: the likeliest other label, None if the given one is likelier than it.
         columns: the statistics READ_BY_REASONS, (m,) each.
     """
     confidence, correctness, epochs, forgotten = (columns[name] for name in READ_BY_REASONS)
     right = np.rint(correctness * epochs).astype(np.int64)
     numbers = (column.tolist() for column in (confidence, right, epochs, forgotten))
-    return [_sentence(*of_sample) for of_sample in zip(given, suggested, *numbers, strict=True)]
+    says = [_other_label(*labels) for labels in zip(suggested, unclear, strict=True)]
+    return [_sentence(*of_sample) for of_sample in zip(given, says, *numbers, strict=True)]
 
 
-def _sentence(given: Any, suggested: Any, confidence: float, right: int, epochs: int, forgotten: int) -> str:
+def _other_label(suggested: Any, unclear: Any) -> str:
+    if suggested is not None:
+        return f"the model says {suggested}"
+    return "no other class is likelier" if unclear is None else f"perhaps {unclear}, but no one class stands out"
+
+
+def _sentence(given: Any, says: str, confidence: float, right: int, epochs: int, forgotten: int) -> str:
     if epochs == 1:
         learned = "is predicted" if right else "is not predicted"
         what = f"The given label {given} {learned} (probability {confidence:.2f})"
@@ -43,7 +53,7 @@ def _sentence(given: Any, suggested: Any, confidence: float, right: int, epochs:
         )
         if forgotten:
             what += f" and forgotten {forgotten} time{'s' if forgotten > 1 else ''}"
-    return what + (f"; the model says {suggested}." if suggested is not None else "; no other class is likelier.")
+    return f"{what}; {says}."
 
 
 def said_by_look_alikes(

@@ -88,6 +88,11 @@ def _look_alike_columns(second: LookAlikes, labels: Array, ids: pd.Index[Any]) -
     return {"neighbor_agreement": second.votes.share(labels), "nearest_conflict": named}
 
 
+def _names_or_none(labels: Array, names: list[str] | None) -> list[Any]:
+    """Return the names of (m,) labels, None below zero."""
+    return [None if label < 0 else label if names is None else names[label] for label in labels.tolist()]
+
+
 def _reason_column(
     verdict: Verdict, labels: Array, names: list[str] | None, statistics: pd.DataFrame, second: LookAlikes | None
 ) -> Any:
@@ -95,11 +100,11 @@ def _reason_column(
     import pandas as pd
 
     rows = np.flatnonzero(verdict.flagged)
-    suggested = [None if label < 0 else label for label in verdict.suggested[rows].tolist()]
-    given = labels[rows].tolist()
+    unclear = np.where((verdict.suggested < 0) & (verdict.quality < 0.5), verdict.runner_up, -1)
     why = reasons(
-        given if names is None else [names[label] for label in given],
-        suggested if names is None else [None if label is None else names[label] for label in suggested],
+        _names_or_none(labels[rows], names),
+        _names_or_none(verdict.suggested[rows], names),
+        _names_or_none(unclear[rows], names),
         {name: statistics[name].to_numpy()[rows] for name in READ_BY_REASONS},
     )
     if second is not None:

@@ -13,6 +13,7 @@ from labelaudit.auditing.clues import Clues
 from labelaudit.auditing.experience import by_experience
 from labelaudit.auditing.look_alikes import WEIGHT, LookAlikes, reliability
 from labelaudit.auditing.reading import CLEAR, Reading, weakness
+from labelaudit.auditing.suggestion import SURE_OF_CLASS, certainty
 
 Array = npt.NDArray[Any]
 
@@ -20,8 +21,6 @@ LEARNED = 2.0  # weight of what trainings taught in the ranking, beside the plai
 BY_MATRIX = 0.2  # weight of the noise matrix in the probability, beside what trainings taught
 LOWEST_CUT = 0.25  # probability of a mistake that no cut goes below: many false alarms would follow
 LEARNED_LITTLE = (CLEAR, 0.7)  # median log ratio of the labels agreed with: no cut below one half, below LOWEST_CUT
-OVERCONFIDENCE = 1.1  # the product of two probabilities is too sure by this power
-LIKELY = 0.6  # a label is suggested where that product is higher: likelier than everything else together
 
 
 @dataclass
@@ -32,7 +31,7 @@ class Verdict:
         quality: (n,) 0..1, low is suspicious: how probably the label is right, the odds moved so that the cut is 0.5.
         flagged: (n,) bool, past the cut.
         consensus: (n,) class predicted over the epochs.
-        suggested: (n,) likely true class, -1 where none is likelier than the given one.
+        suggested: (n,) likely true class, -1 where none is likelier than the given one and than all others together.
         suggestion_confidence: (n,) its probability, NaN where there is none.
         runner_up: (n,) likeliest class beside the given and the suggested one, -1 where none stands out.
         estimated_errors: number of wrong labels.
@@ -84,8 +83,9 @@ def judge(
         score += WEIGHT * trust**2 * ratio
         probability = along_ranking(score, each)
     leaning = leaned(probability, best_cut(probability, lowest_cut(read.seen.clear_agreeing)))
-    likely = leaning * _share(read)
-    offered = likely >= LIKELY
+    of_class = certainty(read.lead, read.log_ratio, leaning > 0.5)
+    likely = leaning * of_class
+    offered = (of_class >= SURE_OF_CLASS) & (likely > 1 - leaning)
     errors = int((leaning > 0.5).sum())
     low, high = _interval(probability, read.posterior.wrong, read.log_ratio)
     return Verdict(
@@ -93,7 +93,7 @@ def judge(
         flagged=_cut(leaning, expected_error_rate, threshold),
         consensus=read.consensus,
         suggested=np.where(offered, read.other, -1),
-        suggestion_confidence=np.where(offered, likely**OVERCONFIDENCE, np.nan),
+        suggestion_confidence=np.where(offered, likely, np.nan),
         runner_up=np.where(offered, read.runners_up[1], read.runners_up[0]),
         estimated_errors=errors,
         interval=(min(low, errors), max(high, errors)),
@@ -150,12 +150,6 @@ def _notes(read: Reading, *, cut_given: bool) -> list[str]:
     if not read.notes:
         return weakness(read.seen)
     return [*read.notes, "What is flagged is by the cut you gave alone." if cut_given else "Nothing is flagged."]
-
-
-def _share(read: Reading) -> Array:
-    """Return the best other class's share of the probability that a label is wrong, (n,)."""
-    posterior = read.posterior
-    return np.where(read.other == posterior.other, posterior.share, np.minimum(posterior.share, 1 - posterior.share))
 
 
 def _cut(probability: Array, expected_error_rate: float | None, threshold: float | None) -> Array:
