@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from labelaudit import History, Recorder, open_history
 
-KINDS = {  # beside "absent"
+KINDS = {  # beside "absent" and "people"
     "none": 0.22,
     "symmetric": 0.23,
     "pair": 0.1,
@@ -32,18 +32,23 @@ SAMPLE_EPOCHS = 90_000  # no training passes more samples than this; a convoluti
 
 @dataclass(frozen=True)
 class Planted:
-    """A training set: features (n, d), given labels (n,), which of them are wrong (n,), and the kind of mistakes."""
+    """A training set: features (n, d), given and true labels (n,), and the kind of mistakes."""
 
     features: np.ndarray
     given: np.ndarray
-    wrong: np.ndarray
+    true: np.ndarray
     kind: str
 
+    @property
+    def wrong(self) -> np.ndarray:
+        """Which labels are wrong, (n,)."""
+        return self.given != self.true
 
-def plant(dataset: Dataset, rng: np.random.Generator, *, absent: bool = False) -> Planted:
-    """Draw a part of a data set, change its features or not, and plant mistakes of a random kind and rate.
 
-    With ``absent`` (of three classes or more) all labels of some class are wrong, and no sample is really of it.
+def plant(dataset: Dataset, rng: np.random.Generator, kind: str | None = None) -> Planted:
+    """Draw a part of a data set, change its features or not, and plant mistakes of a kind, by default a random one.
+
+    "absent", of three classes or more: all labels of some class are wrong, and no sample is really of it.
     """
     most = len(dataset.labels)
     size = max(int(_log_uniform(rng, min(SMALLEST, most), most)), min(8 * dataset.n_classes, most))
@@ -55,13 +60,13 @@ def plant(dataset: Dataset, rng: np.random.Generator, *, absent: bool = False) -
         weights = rng.normal(size=(features.shape[1], int(rng.integers(100, 400))))
         features = np.maximum(features @ weights / np.sqrt(len(weights)) + rng.normal(), 0)
     part = Dataset(dataset.name, features.astype(np.float32), dataset.labels[kept], dataset.probabilities[kept])
-    if absent and part.n_classes > 2:
+    if kind == "absent" and part.n_classes > 2:
         return _without_a_class(part, rng)
-    kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
+    if kind != "people":
+        kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
     if kind in ("pair", "confusion") and part.n_classes == 2:
         kind = "symmetric"
-    given = _given(part, kind, rng)
-    return Planted(part.features, given, given != part.labels, kind)
+    return Planted(part.features, _given(part, kind, rng), part.labels, kind)
 
 
 def _without_a_class(part: Dataset, rng: np.random.Generator) -> Planted:
@@ -70,7 +75,7 @@ def _without_a_class(part: Dataset, rng: np.random.Generator) -> Planted:
     kept = np.flatnonzero(part.labels != of_others[0])
     labels = part.labels[kept]
     wrong = np.isin(labels, of_others[1 : int(rng.integers(2, 4))]) & (rng.random(len(kept)) < rng.uniform(0.1, 0.45))
-    return Planted(part.features[kept], np.where(wrong, of_others[0], labels), wrong, "absent")
+    return Planted(part.features[kept], np.where(wrong, of_others[0], labels), labels, "absent")
 
 
 def _given(part: Dataset, kind: str, rng: np.random.Generator) -> np.ndarray:
@@ -79,6 +84,8 @@ def _given(part: Dataset, kind: str, rng: np.random.Generator) -> np.ndarray:
     if kind == "unsure":
         return unsure(part, _log_uniform(rng, 1, 4), rng.uniform(0.3, 1), rng)
     most = 0.3 if kind != "symmetric" or part.n_classes == 2 else 0.45
+    if kind == "people":
+        return quality_noise.by_people(part, round(_log_uniform(rng, 0.02, 0.4) * len(part.labels)), rng)
     rate = _log_uniform(rng, 0.005 if kind == "symmetric" else 0.02, most)
     return quality_noise.given_labels(part, kind, rate, int(rng.integers(1 << 30)))
 

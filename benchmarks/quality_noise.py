@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 import zlib
 
 import numpy as np
 from quality_data import Dataset
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
 
 from labelaudit import plant_mistakes
 
@@ -20,6 +23,8 @@ NOISES = (
     ("confusion", 0.2),
     ("instance", 0.1),
     ("ambiguous", 0.1),
+    ("people", 0.05),
+    ("people", 0.2),
     ("human", 0.0),
 )
 
@@ -41,7 +46,7 @@ def given_labels(dataset: Dataset, kind: str, rate: float, seed: int) -> np.ndar
     Kinds: "symmetric" any other class; "pair" the next class; "confusion" another class as often as a linear model of
     the true labels takes the one for the other; "instance" depends on the features through random projections (Xia
     et al., NeurIPS 2020, arXiv:2006.07836); "ambiguous" hits samples that the linear model finds hard, and gives them
-    a class it finds likely; "human" is what one person said.
+    a class it finds likely; "people" is made up too, see `by_people`; "human" is what one person said.
     """
     rng = np.random.default_rng(zlib.crc32(f"{dataset.name} {kind} {rate} {seed}".encode()))
     draw = int(rng.integers(1 << 31))
@@ -57,6 +62,8 @@ def given_labels(dataset: Dataset, kind: str, rate: float, seed: int) -> np.ndar
         found = np.zeros((dataset.n_classes, dataset.n_classes))
         np.add.at(found, labels, dataset.probabilities)
         return plant_mistakes(labels, rate, kind, draw, n_classes=dataset.n_classes, confusion=found).labels
+    if kind == "people":
+        return by_people(dataset, wrong, rng)
     chance = _instance(dataset, rate, rng) if kind == "instance" else dataset.probabilities.copy()
     rows = np.arange(len(labels))
     own = chance[rows, labels].copy()
@@ -67,6 +74,41 @@ def given_labels(dataset: Dataset, kind: str, rate: float, seed: int) -> np.ndar
     cumulative = chance[chosen].cumsum(axis=1)
     given[chosen] = (cumulative <= rng.random((wrong, 1)) * cumulative[:, -1:]).sum(axis=1)
     return given
+
+
+def by_people(dataset: Dataset, wrong: int, rng: np.random.Generator) -> np.ndarray:
+    """Return (n,) labels of one to five people, ``wrong`` of them wrong.
+
+    Each person sees some of the features, blurred, knows the classes by a linear model of those, and is asked about a
+    random part of the samples. Who sees little errs often, and in his own way. Other mistakes than the ``wrong`` first
+    are put right, as if checked.
+    """
+    features, labels = dataset.features, dataset.labels
+    people = int(rng.integers(1, 6))
+    asked = rng.integers(people, size=len(labels))
+    said = labels.copy()
+    for person in range(people):
+        his = asked == person
+        belief = _belief(features, labels, dataset.n_classes, rng)[his]
+        said[his] = (belief.cumsum(axis=1) < rng.random((his.sum(), 1))).sum(axis=1).clip(0, dataset.n_classes - 1)
+    mistakes = rng.permutation(np.flatnonzero(said != labels))
+    said[mistakes[wrong:]] = labels[mistakes[wrong:]]
+    return said
+
+
+def _belief(features: np.ndarray, labels: np.ndarray, n_classes: int, rng: np.random.Generator) -> np.ndarray:
+    """Return (n, K) what a person with a poor view believes, who is more or less decided."""
+    n, d = features.shape
+    seen = rng.permutation(d)[: int(np.exp(rng.uniform(np.log(min(2, d)), np.log(min(64, d) + 1))))]
+    view = features[:, seen] / (features[:, seen].std(axis=0) + 1e-9)
+    view = view + rng.uniform(0.1, 2) * rng.normal(size=view.shape)
+    model = LogisticRegression(max_iter=50)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        belief = model.fit(view, labels).predict_proba(view) ** rng.uniform(1, 3)
+    found = np.zeros((n, n_classes))
+    found[:, model.classes_] = belief / belief.sum(axis=1, keepdims=True)
+    return found
 
 
 def _instance(dataset: Dataset, rate: float, rng: np.random.Generator) -> np.ndarray:
