@@ -68,10 +68,11 @@ def read_inputs(
     for _, table in drawn:
         checks.check_corners(table, sizes)
         checks.check_units(truth, table)
+    notes: list[str] = []
+    drawn = numbering.without_unlisted(truth, drawn, notes)
     given_names = _given_names(category_names) or truth.category_names
     image_ids, image_place = numbering.image_numbers(truth, [table for _, table in drawn])
     names, place = numbering.class_numbers(truth, [table for _, table in drawn], given_names)
-    notes: list[str] = []
     objects = numbering.objects(truth, image_place, place, notes)
     known = np.array([sizes.get(of, (np.nan, np.nan)) for of in image_ids], float).reshape(-1, 2)
     numbering.note_truth(objects, known, notes)

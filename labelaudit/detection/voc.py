@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -82,7 +83,7 @@ def read(folder: Path) -> BoxTable:
         if Path(picture).stem == of:  # else the files were renamed since
             pictures[of] = picture
         size = [_number(root, f"size/{side}", path, needed=False) for side in ("width", "height")]
-        if all(size):
+        if min(size) > 0:
             sizes[of] = (size[0], size[1])
         for name, left, top, right, bottom in objects_of(root, path):
             rows.append([of, name, left - 1, top - 1, right - left + 1, bottom - top + 1])
@@ -105,9 +106,12 @@ def objects_of(root: ElementTree.Element, path: Path) -> list[tuple[str, float, 
 
 def _number(element: ElementTree.Element, where: str, path: Path, needed: bool = True) -> float:
     text = element.findtext(where)
-    if text is None and not needed:
+    if not needed and not (text or "").strip():
         return 0.0
     try:
-        return float(text or "")
+        number = float(text or "")
+        if not math.isfinite(number):
+            raise ValueError
     except ValueError:
         raise LabelAuditError(f"{path}: {where} is {text!r}; expected a number") from None
+    return number
