@@ -25,9 +25,7 @@ class _Member(NamedTuple):
     end: int
 
 
-def edited(
-    text: str, before: Sequence[Annotation], kept: Mapping[int, Annotation], new: Sequence[Annotation]
-) -> str:
+def edited(text: str, before: Sequence[Annotation], kept: Mapping[int, Annotation], new: Sequence[Annotation]) -> str:
     """Return a file whose annotations are those kept, then new ones, laid out as the file is.
 
     Args:
