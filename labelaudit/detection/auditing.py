@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -97,6 +97,7 @@ def audit_detections(
         options,
         inputs.notes,
         inputs.info,
+        inputs.pictures,
     )
 
 
@@ -138,6 +139,7 @@ def _audit(
     options: Options,
     notes: list[str],
     info: dict[str, Any],
+    pictures: Mapping[Any, str] | None = None,
 ) -> Audit:
     sound = area(objects.box) > 0
     usable = np.flatnonzero(sound & ~_copies(objects))
@@ -173,7 +175,7 @@ def _audit(
     facts = {**info, "task": "detection", "epochs": [int(number) for number in numbers], **options.__dict__}
     facts |= {"trust": evidence.trust, "place_trust": verdict.place_trust}
     return Audit(
-        samples=samples_table(objects, columns, spurious, found, is_missing, image_ids, image_sizes),
+        samples=samples_table(objects, columns, spurious, found, is_missing, image_ids, image_sizes, pictures),
         noise_matrix=noise_matrix(given, verdict.suggested, wrong, names),
         summary=summary_of(objects, columns, found, is_missing, image_ids, names, numbers, notes),
         class_names=[str(name) for name in names],

@@ -29,6 +29,7 @@ class Inputs:
         tables: the detections of every epoch, in order.
         image_ids, category_names: of the image and class numbers.
         image_sizes: (images, 2), NaN where unknown.
+        pictures: {image id: name of the picture's file}, as far as the source says it.
         notes: what was odd in the input and what was done about it.
         info: where the input came from.
     """
@@ -38,6 +39,7 @@ class Inputs:
     image_ids: list[Any]
     category_names: list[Any]
     image_sizes: Array
+    pictures: dict[Any, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     info: dict[str, Any] = field(default_factory=dict)
 
@@ -88,7 +90,7 @@ def read_inputs(
     info: dict[str, Any] = {"ground_truth": truth.source, "detections": drawn[-1][1].source, "format": truth.format}
     if category_names is not None and given_names:
         info["category_names"] = [[number, name] for number, name in given_names.items()]  # as JSON keeps them
-    return Inputs(objects, epochs, image_ids, names, known, notes, info)
+    return Inputs(objects, epochs, image_ids, names, known, truth.pictures, notes, info)
 
 
 def read_boxes(source: Any, called: str, box_format: str, images: Any = None, image_sizes: Any = None) -> BoxTable:
