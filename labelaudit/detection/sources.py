@@ -113,12 +113,13 @@ def read_boxes(source: Any, called: str, box_format: str, images: Any = None, im
         return _from_file(path, called, box_format)
     from labelaudit.detection import voc, yolo
 
-    names = [entry.name for entry in path.iterdir()]
-    if any(name.lower().endswith(".xml") for name in names):
-        return voc.read(path)
-    if any(name.lower().endswith(".txt") for name in names):
-        return yolo.read(path, images=images, image_sizes=image_sizes)
-    what = "no .txt (YOLO) and no .xml (Pascal VOC) file" if names else "nothing"
+    for entries in (path.iterdir(), path.rglob("*")):  # the folder's own files first, then those of folders in it
+        endings = {entry.suffix.lower() for entry in entries}
+        if ".xml" in endings:
+            return voc.read(path)
+        if ".txt" in endings:
+            return yolo.read(path, images=images, image_sizes=image_sizes)
+    what = "no .txt (YOLO) and no .xml (Pascal VOC) file" if any(path.iterdir()) else "nothing"
     raise LabelAuditError(f"{called}: the folder {path} holds {what}")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from labelaudit.detection.folders import PICTURES, label_files
+from labelaudit.detection.folders import PICTURES, files_in, label_files, place_in
 from labelaudit.detection.table import BoxTable
 from labelaudit.errors import LabelAuditError
 
@@ -16,7 +16,7 @@ NOT_LABELS = ("classes.txt", "obj.names", "train.txt", "val.txt", "test.txt")
 
 
 def read(folder: Path, *, images: Any = None, image_sizes: Any = None) -> BoxTable:
-    """Read a folder of YOLO files; the image id is the file's name without its ending.
+    """Read a folder of YOLO files; the image id is the file's path in the folder without its ending.
 
     Args:
         folder: the text files; ``classes.txt`` (a name per line) names the classes where it is there.
@@ -29,7 +29,7 @@ def read(folder: Path, *, images: Any = None, image_sizes: Any = None) -> BoxTab
     files = label_files(folder, ".txt", NOT_LABELS)
     ids = list(files)
     sizes, pictures = _sizes(folder, ids, images, image_sizes)
-    rows = [row for of, path in files.items() for row in _lines(path, *sizes[of])]
+    rows = [row for of, path in files.items() for row in _lines(of, path, *sizes[of])]
     lengths = {len(row) for row in rows}
     if len(lengths) > 1:
         raise LabelAuditError(f"{folder}: some lines have a score and some have none")
@@ -38,7 +38,7 @@ def read(folder: Path, *, images: Any = None, image_sizes: Any = None) -> BoxTab
     names = folder / "classes.txt"
     known = dict(enumerate(text(names).split("\n"))) if names.exists() else None
     known = {key: name.strip() for key, name in known.items() if name.strip()} if known else None
-    own = {of: path.name for of, path in files.items()}
+    own = {of: place_in(folder, path) for of, path in files.items()}
     return BoxTable(frame, str(folder), ids, sizes, known, "yolo", pictures, own)
 
 
@@ -50,7 +50,7 @@ def text(path: Path) -> str:
         raise LabelAuditError(f"{path} is no text in UTF-8, which YOLO's files are: {problem}") from None
 
 
-def _lines(path: Path, width: float, height: float) -> list[list[Any]]:
+def _lines(of: str, path: Path, width: float, height: float) -> list[list[Any]]:
     found = []
     for number, line in enumerate(text(path).splitlines(), 1):
         parts = line.split()
@@ -71,7 +71,7 @@ def _lines(path: Path, width: float, height: float) -> list[list[Any]]:
                 "picture, 0 to 1"
             )
         box = [(x - w / 2) * width, (y - h / 2) * height, w * width, h * height]
-        found.append([path.stem, int(kind), *box, *values[5:]])
+        found.append([of, int(kind), *box, *values[5:]])
     return found
 
 
@@ -84,9 +84,7 @@ def _sizes(
     if not open_ids and images is None:
         return {of: known[of] for of in ids}, {}
     where = Path(images) if images is not None else _beside(folder)
-    pictures = (
-        {path.stem: path for path in where.iterdir() if path.suffix.lower() in PICTURES} if where.is_dir() else {}
-    )
+    pictures = {place_in(where, path.with_suffix("")): path for path in files_in(where, PICTURES)}
     missing = [of for of in open_ids if of not in pictures]
     if missing:
         raise LabelAuditError(
@@ -94,7 +92,7 @@ def _sizes(
             "images= (the folder of the pictures) or image_sizes={image id: (width, height)}"
         )
     known.update({of: picture_size(pictures[of]) for of in open_ids})
-    return {of: known[of] for of in ids}, {of: pictures[of].name for of in ids if of in pictures}
+    return {of: known[of] for of in ids}, {of: place_in(where, pictures[of]) for of in ids if of in pictures}
 
 
 def _beside(folder: Path) -> Path:

@@ -6,6 +6,7 @@ import codecs
 from pathlib import Path
 from typing import Any
 
+from labelaudit.detection.folders import files_in, place_in
 from labelaudit.detection.rows import Row, untouched
 from labelaudit.detection.table import BoxTable
 from labelaudit.detection.yolo import NOT_LABELS, text
@@ -43,7 +44,11 @@ def rendered(
     if not kept:
         files["classes.txt"] = "".join(f"{name}\n" for name in names.values()).encode()
     if old is not None:
-        files |= {name: (old / name).read_bytes() for name in NOT_LABELS if (old / name).is_file()}
+        files |= {
+            place_in(old, path): path.read_bytes()
+            for path in files_in(old, (".txt", ".names"))
+            if path.name in NOT_LABELS
+        }
     return files
 
 
