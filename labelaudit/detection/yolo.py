@@ -1,4 +1,7 @@
-"""YOLO's text files: one per image, a box per line: class, middle and size as shares of the picture, and score."""
+"""YOLO's text files: one per image, a box per line: class, middle and size as shares of the picture, and score.
+
+A line of three or more corners, as of a segmentation, stands for the box around them.
+"""
 
 from __future__ import annotations
 
@@ -58,12 +61,18 @@ def _lines(of: str, path: Path, width: float, height: float) -> list[list[Any]]:
             continue
         try:
             values = [float(part) for part in parts]
-            if len(values) not in (5, 6) or not np.isfinite(values).all() or values[0] != int(values[0]):
+            outline = is_outline(line)
+            if not (len(values) in (5, 6) or outline) or not np.isfinite(values).all() or values[0] != int(values[0]):
                 raise ValueError
         except ValueError:
             raise LabelAuditError(
-                f"{path}, line {number}: {line.strip()[:60]!r}; expected: class x y w h, and a score for detections"
+                f"{path}, line {number}: {line.strip()[:60]!r}; expected: class x y w h, and a score for "
+                "detections; or class and the corners x y of an outline"
             ) from None
+        if outline:
+            _refuse_keypoints(values[1:], f"{path}, line {number}")
+            left, right, top, bottom = (end(values[at::2]) for at in (1, 2) for end in (min, max))
+            values = [values[0], (left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
         kind, x, y, w, h = values[:5]
         if max(abs(x), abs(y), abs(w), abs(h)) > 2:
             raise LabelAuditError(
@@ -73,6 +82,22 @@ def _lines(of: str, path: Path, width: float, height: float) -> list[list[Any]]:
         box = [(x - w / 2) * width, (y - h / 2) * height, w * width, h * height]
         found.append([of, int(kind), *box, *values[5:]])
     return found
+
+
+def is_outline(line: str) -> bool:
+    """Return whether a line has the corners of an outline: three pairs of numbers or more."""
+    n = len(line.split())
+    return n > 6 and n % 2 == 1
+
+
+def _refuse_keypoints(corners: list[float], place: str) -> None:
+    """Refuse numbers that are no shares of a picture, such as how visible a keypoint is."""
+    odd = next((one for one in corners if not -0.1 <= one <= 1.1), None)
+    if odd is not None:
+        raise LabelAuditError(
+            f"{place}: {odd:g} is no share of the picture, so these are no corners of an outline; of keypoints leave "
+            "the first five numbers (class x y w h)"
+        )
 
 
 def _sizes(
