@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from labelaudit.callbacks.found_boxes import on_host
@@ -35,6 +36,16 @@ class DetectionThread(WriterThread):
             self._changed.wait_for(lambda: not self._tasks or self._held + n_bytes <= self._limit)
             self._held += n_bytes
         self._put(lambda: self._record(ids, drawn, truth, sizes, split, n_bytes))
+
+    def close(self, *, finished: bool) -> None:
+        """Write what is left, end the thread, and say how many detections were none."""
+        super().close(finished=finished)
+        if self._writer.n_dropped:
+            warnings.warn(
+                f"{self._writer.n_dropped:,} detections had NaN or infinite boxes or scores and are not in the "
+                "history. A detector that draws such boxes has diverged: lower the learning rate, or clip gradients",
+                stacklevel=2,
+            )
 
     def _record(self, ids: Any, drawn: Ragged, truth: Ragged, sizes: Any, split: str, n_bytes: int) -> None:
         try:

@@ -187,7 +187,7 @@ def _has_yolo_files(target: str) -> bool:
     from pathlib import Path
 
     place = Path(target)
-    return not place.exists() or (place.is_dir() and not any(one.suffix.lower() == ".xml" for one in place.iterdir()))
+    return not place.exists() or (place.is_dir() and not any(one.suffix.lower() == ".xml" for one in place.rglob("*")))
 
 
 def _confidence(arguments: argparse.Namespace, default: float | None) -> float | None:

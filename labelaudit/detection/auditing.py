@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -97,6 +97,7 @@ def audit_detections(
         options,
         inputs.notes,
         inputs.info,
+        inputs.pictures,
     )
 
 
@@ -138,6 +139,7 @@ def _audit(
     options: Options,
     notes: list[str],
     info: dict[str, Any],
+    pictures: Mapping[Any, str] | None = None,
 ) -> Audit:
     sound = area(objects.box) > 0
     usable = np.flatnonzero(sound & ~_copies(objects))
@@ -154,7 +156,8 @@ def _audit(
     if last is None:
         raise LabelAuditError("there are no detections; expected those of at least one epoch")
     verdict = judge(evidence, sizes)
-    found = missing(tracks, labels, verdict.wrong["location"], options.iou_threshold, evidence.trust)
+    trust = evidence.trust * verdict.place_trust  # an object beside its place looks like a missing one
+    found = missing(tracks, labels, verdict.wrong["location"], options.iou_threshold, trust)
     is_missing = found.confidence > (0.5 if options.missing_confidence is None else options.missing_confidence)
     one = None
     if len(numbers) == 1 or options.rules == "fiftyone":
@@ -167,12 +170,12 @@ def _audit(
         found, is_missing = _unmatched(last, one), np.ones(int(one.possible_missing.sum()), bool)
         spurious = np.ones(len(objects), bool)
         spurious[usable] = one.possible_spurious
-    notes = [*notes, *_doubts(evidence, labels, numbers)]
+    notes = [*notes, *_doubts(evidence, verdict.place_trust, labels, numbers)]
     given, wrong = objects.category[usable], verdict.wrong["class"]
     facts = {**info, "task": "detection", "epochs": [int(number) for number in numbers], **options.__dict__}
-    facts["trust"] = evidence.trust
+    facts |= {"trust": evidence.trust, "place_trust": verdict.place_trust}
     return Audit(
-        samples=samples_table(objects, columns, spurious, found, is_missing, image_ids, image_sizes),
+        samples=samples_table(objects, columns, spurious, found, is_missing, image_ids, image_sizes, pictures),
         noise_matrix=noise_matrix(given, verdict.suggested, wrong, names),
         summary=summary_of(objects, columns, found, is_missing, image_ids, names, numbers, notes),
         class_names=[str(name) for name in names],
@@ -209,7 +212,7 @@ def _unmatched(detections: Detections, one: Snapshot) -> Candidates:
     )
 
 
-def _doubts(evidence: Evidence, labels: Objects, numbers: list[int]) -> list[str]:
+def _doubts(evidence: Evidence, place_trust: float, labels: Objects, numbers: list[int]) -> list[str]:
     notes = []
     if len(labels) < FEW:
         notes.append(f"Only {len(labels)} boxes: what is usual for this detector could hardly be learned from them.")
@@ -217,6 +220,17 @@ def _doubts(evidence: Evidence, labels: Objects, numbers: list[int]) -> list[str
         notes.append(
             "The detector tells given classes from planted ones hardly better than chance: it learned nothing, its "
             "boxes belong to other images, or these are too few. Don't trust this audit: no mistake is estimated."
+        )
+    elif evidence.trust < 1:
+        notes.append(
+            "The detector tells given classes from planted ones only a little better than chance: it learned little. "
+            "Its own errors are easily taken for wrong labels here; train longer."
+        )
+    if evidence.trust and place_trust < 1:
+        notes.append(
+            "The detector's boxes fit the given ones hardly better than ones moved on purpose: it learned little of "
+            f"places, so {'few' if place_trust else 'no'} boxes are called wrongly placed and few objects missing. A "
+            "box called spurious may lie where it drew beside the object; train longer."
         )
     if len(numbers) == 1:
         notes.append("One epoch only: mistakenness has FiftyOne's formulas; a history of several epochs tells more.")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 from labelaudit.detection.frames import read_frame
+from labelaudit.detection.numbering import numbers_of
 from labelaudit.detection.table import BoxTable
 from labelaudit.errors import LabelAuditError
 
@@ -33,18 +35,19 @@ def read(path: Path) -> BoxTable:
 
 def _annotations(data: dict[str, Any], path: Path) -> BoxTable:
     try:
-        names = {int(kind["id"]): str(kind["name"]) for kind in data.get("categories", [])}
+        kinds = [(int(kind["id"]), str(kind["name"])) for kind in data.get("categories", [])]
         images = data.get("images", [])
         ids = [image["id"] for image in images]
         sizes = {
             image["id"]: (float(image["width"]), float(image["height"]))
             for image in images
-            if image.get("width") and image.get("height")
+            if all(0 < float(image.get(side) or 0) < math.inf for side in ("width", "height"))
         }
         pictures = {image["id"]: str(image["file_name"]) for image in images if image.get("file_name")}
     except (KeyError, TypeError, ValueError) as problem:
         raise LabelAuditError(f"{path}: images or categories are not COCO's: {problem!r}") from None
-    found = _boxes(data["annotations"], path)
+    names = _names(kinds, path)
+    found = _boxes(data["annotations"], path, names)
     strange = set(found.frame["image_id"].tolist()) - set(ids)
     if strange and ids:
         raise LabelAuditError(
@@ -55,7 +58,18 @@ def _annotations(data: dict[str, Any], path: Path) -> BoxTable:
     return found
 
 
-def _boxes(rows: list[Any], path: Path) -> BoxTable:
+def _names(kinds: list[tuple[int, str]], path: Path) -> dict[int, str]:
+    """Return the name of every category's number."""
+    names: dict[int, str] = {}
+    for number, name in kinds:
+        if names.setdefault(number, name) != name:
+            raise LabelAuditError(
+                f"{path}: the categories {names[number]!r} and {name!r} both have the id {number}; give one another id"
+            )
+    return names
+
+
+def _boxes(rows: list[Any], path: Path, names: dict[int, str] | None = None) -> BoxTable:
     import pandas as pd
 
     wanted = ("image_id", "category_id", "bbox", "score", "iscrowd", "epoch")
@@ -64,9 +78,21 @@ def _boxes(rows: list[Any], path: Path) -> BoxTable:
     if not rows:
         columns = ["image_id", "category", "x", "y", "w", "h", "score"]
         return BoxTable(pd.DataFrame({name: pd.Series(dtype=float) for name in columns}), str(path), format="coco")
+    bare = next((place for place, row in enumerate(rows) if not row.get("bbox")), None)
+    if bare is not None:
+        raise LabelAuditError(
+            f"{path}: {_called(rows[bare], bare)} has no bbox; expected four numbers: x, y, width and height. "
+            "Leave it out, or write the box around its outline"
+        )
     frame = pd.DataFrame([{name: row[name] for name in wanted if name in row} for row in rows])
     if "iscrowd" in frame.columns:
         frame["iscrowd"] = frame["iscrowd"].fillna(0).astype(bool)
     found = read_frame(frame, str(path), "xywh")
     found.format = "coco"
+    if names:
+        found.frame = found.frame.assign(category=numbers_of(found.frame["category"], names))
     return found
+
+
+def _called(row: dict[str, Any], place: int) -> str:
+    return f"annotation {row['id']!r}" if "id" in row else f"box {place}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KINDS = ("class", "location", "spurious")
+SIDES = ("x", "y", "w", "h")
 LEAST = 0.5  # probability of a mistake that is corrected, unless another is named
 
 
@@ -119,7 +120,7 @@ def correct_boxes(
     if not table.category_names and "category_names" in audit.info:
         table.category_names = dict(audit.info["category_names"])
     names = _names(table, audit)
-    _same(table, audit.objects, names)
+    audit = replace(audit, objects=_in_order_of(table, audit.objects, names))
     least = LEAST if min_confidence is None else min_confidence
     frame, removed = _corrected(table, audit, classes, boxes, remove_spurious, copy_missing, least)
     found = CorrectedBoxes(frame, removed)
@@ -186,23 +187,44 @@ def _names(table: BoxTable, audit: Audit) -> dict[Any, str]:
     return {value: str(value) for value in dict.fromkeys(seen)}
 
 
-def _same(table: BoxTable, objects: pd.DataFrame, names: dict[Any, str]) -> None:
+def _in_order_of(table: BoxTable, objects: pd.DataFrame, names: dict[Any, str]) -> pd.DataFrame:
+    """Return the audited boxes in the order of the files: a history has them image by image, COCO in any order.
+
+    Raises:
+        LabelAuditError: the files have other boxes.
+    """
     frame = table.frame
     if len(frame) != len(objects):
         raise LabelAuditError(
             f"{table.source} has {len(frame):,} boxes, the audit {len(objects):,}: they are not those that were audited"
         )
+    first = None
+    for by in ((), SIDES):  # as the boxes of an image stand, or else by their place
+        place = np.empty(len(objects), np.int64)
+        place[_image_by_image(frame, by)] = _image_by_image(objects, by)
+        found = objects.iloc[place].reset_index(drop=True)
+        differs = _differs(frame, found, names)
+        if not differs.any():
+            return found
+        first = int(differs.argmax()) if first is None else first
+    raise LabelAuditError(f"{table.source}: box {first} is not the one that was audited; audit these first")
+
+
+def _image_by_image(boxes: pd.DataFrame, by: Sequence[str]) -> Any:
+    """Return the positions of boxes, (n,), sorted by image and by these columns; else their order stays."""
+    keys = [boxes["image_id"].astype(str).to_numpy(str), *(boxes[name].to_numpy(np.float64) for name in by)]
+    return np.lexsort(keys[::-1])
+
+
+def _differs(frame: pd.DataFrame, objects: pd.DataFrame, names: dict[Any, str]) -> Any:
+    """Return which boxes are not those that were audited, (n,) bool."""
     given = objects["given_label"].astype(str).to_numpy()
     category = frame["category"].astype(str).to_numpy()
     called = np.array([str(names.get(value, value)) for value in frame["category"]], dtype=object)
     differs = (given != category) & (given != called)
     differs |= frame["image_id"].astype(str).to_numpy() != objects["image_id"].astype(str).to_numpy()
-    sides = ["x", "y", "w", "h"]
-    differs |= (np.abs(frame[sides].to_numpy() - objects[sides].to_numpy()) > 0.01).any(axis=1)
-    if differs.any():
-        raise LabelAuditError(
-            f"{table.source}: box {int(differs.argmax())} is not the one that was audited; audit these first"
-        )
+    sides = list(SIDES)
+    return differs | (np.abs(frame[sides].to_numpy() - objects[sides].to_numpy()) > 0.01).any(axis=1)
 
 
 def _corrected(

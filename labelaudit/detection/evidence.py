@@ -140,7 +140,7 @@ class Evidence:
         if not len(given) or not len(wrong):
             self.separation.append(1.0)
             return 1.0
-        g = max(2 * _auc(lead[given], lead[wrong]) - 1, 1e-3)
+        g = max(2 * auc(lead[given], lead[wrong]) - 1, 1e-3)
         self.separation.append(g)
         d = float((lead[given] < 0).mean()) + AGREES
         return float((g * g * d) ** 2)
@@ -211,7 +211,7 @@ def _two_best(pairs: Pairs, m: int) -> tuple[Array, Array, Array]:
     return best, second, at
 
 
-def _auc(high: Array, low: Array) -> float:
+def auc(high: Array, low: Array) -> float:
     """Return the chance that one of ``high`` lies above one of ``low``; ties count half."""
     ordered = np.sort(low)
     below = np.searchsorted(ordered, high, "left") + np.searchsorted(ordered, high, "right")

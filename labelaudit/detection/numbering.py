@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +37,9 @@ def class_numbers(truth: BoxTable, drawn: list[BoxTable], names: dict[int, Any] 
     seen = pd.unique(truth.frame["category"]).tolist()
     others = [of for table in drawn for of in pd.unique(table.frame["category"]).tolist()]
     if names:
+        for table in drawn:
+            table.frame = table.frame.assign(category=numbers_of(table.frame["category"], names))
+        others = numbers_of(others, names)
         unknown = [of for of in (*seen, *others) if of not in names and of not in names.values()]
         if unknown:
             raise LabelAuditError(
@@ -58,6 +63,12 @@ def class_numbers(truth: BoxTable, drawn: list[BoxTable], names: dict[int, Any] 
     return values, pd.Index(values, dtype=object)
 
 
+def numbers_of(categories: Iterable[Any], names: Mapping[Any, Any]) -> list[Any]:
+    """Return the numbers of categories; some tools write them as text, which is left alone where it is a name."""
+    texts = {str(number): number for number in names} if not set(map(str, names)) & set(names.values()) else {}
+    return [texts.get(of, of) if isinstance(of, str) else of for of in categories]
+
+
 def _sorted(values: list[Any]) -> list[Any]:
     try:
         return sorted(values)
@@ -67,6 +78,25 @@ def _sorted(values: list[Any]) -> list[Any]:
 
 def _few(values: list[Any]) -> str:
     return ", ".join(repr(value) for value in _sorted(list(dict.fromkeys(values)))[:5])
+
+
+def without_unlisted(
+    truth: BoxTable, drawn: list[tuple[int, BoxTable]], notes: list[str]
+) -> list[tuple[int, BoxTable]]:
+    """Leave out the detections on images that a COCO file does not list: what is labelled there is unknown."""
+    if truth.format != "coco" or truth.image_ids is None:
+        return drawn
+    known = [table.frame["image_id"].isin(truth.image_ids) for _, table in drawn]
+    if not any(mask.any() for mask in known) or all(mask.all() for mask in known):
+        return drawn
+    images = {of for (_, table), mask in zip(drawn, known, strict=True) for of in table.frame["image_id"][~mask]}
+    notes.append(
+        f"{sum(int((~mask).sum()) for mask in known):,} detections are on {len(images):,} images that {truth.source} "
+        f"does not list, for instance {min(images, key=str)!r}: left out."
+    )
+    return [
+        (number, replace(table, frame=table.frame[mask])) for (number, table), mask in zip(drawn, known, strict=True)
+    ]
 
 
 def _corners(frame: pd.DataFrame) -> Array:

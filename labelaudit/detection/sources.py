@@ -29,6 +29,7 @@ class Inputs:
         tables: the detections of every epoch, in order.
         image_ids, category_names: of the image and class numbers.
         image_sizes: (images, 2), NaN where unknown.
+        pictures: {image id: name of the picture's file}, as far as the source says it.
         notes: what was odd in the input and what was done about it.
         info: where the input came from.
     """
@@ -38,6 +39,7 @@ class Inputs:
     image_ids: list[Any]
     category_names: list[Any]
     image_sizes: Array
+    pictures: dict[Any, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     info: dict[str, Any] = field(default_factory=dict)
 
@@ -68,10 +70,11 @@ def read_inputs(
     for _, table in drawn:
         checks.check_corners(table, sizes)
         checks.check_units(truth, table)
+    notes: list[str] = []
+    drawn = numbering.without_unlisted(truth, drawn, notes)
     given_names = _given_names(category_names) or truth.category_names
     image_ids, image_place = numbering.image_numbers(truth, [table for _, table in drawn])
     names, place = numbering.class_numbers(truth, [table for _, table in drawn], given_names)
-    notes: list[str] = []
     objects = numbering.objects(truth, image_place, place, notes)
     known = np.array([sizes.get(of, (np.nan, np.nan)) for of in image_ids], float).reshape(-1, 2)
     numbering.note_truth(objects, known, notes)
@@ -87,7 +90,7 @@ def read_inputs(
     info: dict[str, Any] = {"ground_truth": truth.source, "detections": drawn[-1][1].source, "format": truth.format}
     if category_names is not None and given_names:
         info["category_names"] = [[number, name] for number, name in given_names.items()]  # as JSON keeps them
-    return Inputs(objects, epochs, image_ids, names, known, notes, info)
+    return Inputs(objects, epochs, image_ids, names, known, truth.pictures, notes, info)
 
 
 def read_boxes(source: Any, called: str, box_format: str, images: Any = None, image_sizes: Any = None) -> BoxTable:
@@ -110,12 +113,13 @@ def read_boxes(source: Any, called: str, box_format: str, images: Any = None, im
         return _from_file(path, called, box_format)
     from labelaudit.detection import voc, yolo
 
-    names = [entry.name for entry in path.iterdir()]
-    if any(name.lower().endswith(".xml") for name in names):
-        return voc.read(path)
-    if any(name.lower().endswith(".txt") for name in names):
-        return yolo.read(path, images=images, image_sizes=image_sizes)
-    what = "no .txt (YOLO) and no .xml (Pascal VOC) file" if names else "nothing"
+    for entries in (path.iterdir(), path.rglob("*")):  # the folder's own files first, then those of folders in it
+        endings = {entry.suffix.lower() for entry in entries}
+        if ".xml" in endings:
+            return voc.read(path)
+        if ".txt" in endings:
+            return yolo.read(path, images=images, image_sizes=image_sizes)
+    what = "no .txt (YOLO) and no .xml (Pascal VOC) file" if any(path.iterdir()) else "nothing"
     raise LabelAuditError(f"{called}: the folder {path} holds {what}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -109,8 +109,9 @@ def samples_table(
     is_missing: Array,
     image_ids: Sequence[Any],
     image_sizes: Any = None,
+    pictures: Mapping[Any, str] | None = None,
 ) -> pd.DataFrame:
-    """Return `Audit.samples`: one row per image, with width and height in pixels where sizes are given."""
+    """Return `Audit.samples`: one row per image, with width, height (pixels) and file_name where these are known."""
     import pandas as pd
 
     n = len(image_ids)
@@ -133,6 +134,7 @@ def samples_table(
             "possible_spurious": np.bincount(objects.image, spurious, n).astype(np.int64),
             "reason": _image_reasons([*counted, absent]),
             **({} if image_sizes is None else dict(zip(("width", "height"), np.asarray(image_sizes).T, strict=True))),
+            **({"file_name": [pictures.get(of, str(of)) for of in image_ids]} if pictures else {}),
         },
         index=pd.Index(list(image_ids), name="sample_id"),
     )

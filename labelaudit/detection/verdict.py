@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelaudit.auditing.calibrate import along_ranking
-from labelaudit.detection.evidence import Evidence
+from labelaudit.detection.evidence import Evidence, auc
 from labelaudit.detection.features import features, matrix
 from labelaudit.detection.likeness import probability, signed_logistic
 from labelaudit.detection.planting import CLASS, LOCATION, SPURIOUS
@@ -17,6 +17,7 @@ from labelaudit.detection.planting import CLASS, LOCATION, SPURIOUS
 Array = npt.NDArray[Any]
 
 OTHERS = 0.1  # weight of the other kinds of planted mistakes among the negatives
+PLACED = (0.3, 0.6)  # from no to full trust: how well a detector tells given places from planted ones (2 AUC - 1)
 KINDS = {CLASS: "class", LOCATION: "location", SPURIOUS: "spurious"}
 
 
@@ -31,6 +32,7 @@ class Verdict:
         suggested: (n,) the class that most detections on the box have, the given one left out; -1 for none.
         suggestion_share: (n,) its share of all votes.
         box: (n, 4) median of the boxes drawn near, NaN where none.
+        place_trust: how far the detector's places can be believed, 0 to 1; what it says of places is weighted with it.
     """
 
     wrong: dict[str, Array]
@@ -39,6 +41,7 @@ class Verdict:
     suggested: Array
     suggestion_share: Array
     box: Array
+    place_trust: float = 1.0
 
 
 def judge(evidence: Evidence, sizes: Array) -> Verdict:
@@ -47,15 +50,26 @@ def judge(evidence: Evidence, sizes: Array) -> Verdict:
     n = len(labels)
     every_box = evidence.median_box(np.arange(len(anchors)))
     found = features(evidence.means(), every_box, anchors, labels, evidence.n_classes, sizes)
-    wrong, likeness = {}, {}
+    wrong, likeness, places = {}, {}, 1.0
     for kind, name in KINDS.items():
         score = _score(found, anchors.kind, kind)
-        likeness[name] = score[anchors.given]
-        wrong[name] = probability(score[anchors.given], score[anchors.kind == kind], evidence.trust)
+        given, planted = score[anchors.given], score[anchors.kind == kind]
+        trust = _place_trust(given, planted) if kind == LOCATION else 1.0
+        likeness[name] = given + np.log(max(trust, 1e-9))
+        wrong[name] = probability(given, planted, evidence.trust * trust)
+        places = min(places, trust)
     suggested, votes, total = evidence.votes.best(n, labels.category)
     quality = _quality(wrong, likeness) if n else np.zeros(0)
     share = np.divide(votes, total, out=np.zeros(n), where=total > 0)
-    return Verdict(wrong, likeness, quality, suggested, share, every_box[anchors.given])
+    return Verdict(wrong, likeness, quality, suggested, share, every_box[anchors.given], places)
+
+
+def _place_trust(given: Array, planted: Array) -> float:
+    """Return how far a detector's places can be believed: 0 where moved boxes fit them as well as the given ones."""
+    if not len(given) or not len(planted):
+        return 1.0
+    least, enough = PLACED
+    return float(np.clip((2 * auc(planted, given) - 1 - least) / (enough - least), 0, 1))
 
 
 def _quality(wrong: dict[str, Array], likeness: dict[str, Array]) -> Array:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import math
+from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-from labelaudit.detection.folders import label_files
+from labelaudit.detection.folders import label_files, place_in
 from labelaudit.detection.table import BoxTable
 from labelaudit.errors import LabelAuditError
 
@@ -62,7 +63,7 @@ def around(data: bytes) -> tuple[bytes, bytes]:
 
 
 def read(folder: Path) -> BoxTable:
-    """Read a folder of Pascal VOC files; the image id is the file's name without its ending.
+    """Read a folder of Pascal VOC files; the image id is the file's path in the folder without its ending.
 
     VOC counts pixels from 1 and both corners lie in the box: xmin 1, xmax 10 is x 0, w 10.
     """
@@ -79,15 +80,15 @@ def read(folder: Path) -> BoxTable:
             raise LabelAuditError(f"{path} is not Pascal VOC: it holds <{root.tag}>; expected <annotation>")
         ids.append(of)
         picture = (root.findtext("filename") or "").strip()
-        if Path(picture).stem == of:  # else the files were renamed since
-            pictures[of] = picture
+        if Path(picture).stem == path.stem:  # else the files were renamed since
+            pictures[of] = (PurePosixPath(of).parent / picture).as_posix()
         size = [_number(root, f"size/{side}", path, needed=False) for side in ("width", "height")]
-        if all(size):
+        if min(size) > 0:
             sizes[of] = (size[0], size[1])
         for name, left, top, right, bottom in objects_of(root, path):
             rows.append([of, name, left - 1, top - 1, right - left + 1, bottom - top + 1])
     frame = pd.DataFrame(rows, columns=["image_id", "category", "x", "y", "w", "h"])
-    own = {of: path.name for of, path in files.items()}
+    own = {of: place_in(folder, path) for of, path in files.items()}
     return BoxTable(frame, str(folder), ids, sizes, None, "voc", pictures, own)
 
 
@@ -105,9 +106,12 @@ def objects_of(root: ElementTree.Element, path: Path) -> list[tuple[str, float, 
 
 def _number(element: ElementTree.Element, where: str, path: Path, needed: bool = True) -> float:
     text = element.findtext(where)
-    if text is None and not needed:
+    if not needed and not (text or "").strip():
         return 0.0
     try:
-        return float(text or "")
+        number = float(text or "")
+        if not math.isfinite(number):
+            raise ValueError
     except ValueError:
         raise LabelAuditError(f"{path}: {where} is {text!r}; expected a number") from None
+    return number

@@ -1,4 +1,7 @@
-"""YOLO's text files: one per image, a box per line: class, middle and size as shares of the picture, and score."""
+"""YOLO's text files: one per image, a box per line: class, middle and size as shares of the picture, and score.
+
+A line of three or more corners, as of a segmentation, stands for the box around them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from labelaudit.detection.folders import PICTURES, label_files
+from labelaudit.detection.folders import PICTURES, files_in, label_files, place_in
 from labelaudit.detection.table import BoxTable
 from labelaudit.errors import LabelAuditError
 
@@ -16,7 +19,7 @@ NOT_LABELS = ("classes.txt", "obj.names", "train.txt", "val.txt", "test.txt")
 
 
 def read(folder: Path, *, images: Any = None, image_sizes: Any = None) -> BoxTable:
-    """Read a folder of YOLO files; the image id is the file's name without its ending.
+    """Read a folder of YOLO files; the image id is the file's path in the folder without its ending.
 
     Args:
         folder: the text files; ``classes.txt`` (a name per line) names the classes where it is there.
@@ -29,7 +32,7 @@ def read(folder: Path, *, images: Any = None, image_sizes: Any = None) -> BoxTab
     files = label_files(folder, ".txt", NOT_LABELS)
     ids = list(files)
     sizes, pictures = _sizes(folder, ids, images, image_sizes)
-    rows = [row for of, path in files.items() for row in _lines(path, *sizes[of])]
+    rows = [row for of, path in files.items() for row in _lines(of, path, *sizes[of])]
     lengths = {len(row) for row in rows}
     if len(lengths) > 1:
         raise LabelAuditError(f"{folder}: some lines have a score and some have none")
@@ -38,7 +41,7 @@ def read(folder: Path, *, images: Any = None, image_sizes: Any = None) -> BoxTab
     names = folder / "classes.txt"
     known = dict(enumerate(text(names).split("\n"))) if names.exists() else None
     known = {key: name.strip() for key, name in known.items() if name.strip()} if known else None
-    own = {of: path.name for of, path in files.items()}
+    own = {of: place_in(folder, path) for of, path in files.items()}
     return BoxTable(frame, str(folder), ids, sizes, known, "yolo", pictures, own)
 
 
@@ -50,7 +53,7 @@ def text(path: Path) -> str:
         raise LabelAuditError(f"{path} is no text in UTF-8, which YOLO's files are: {problem}") from None
 
 
-def _lines(path: Path, width: float, height: float) -> list[list[Any]]:
+def _lines(of: str, path: Path, width: float, height: float) -> list[list[Any]]:
     found = []
     for number, line in enumerate(text(path).splitlines(), 1):
         parts = line.split()
@@ -58,12 +61,18 @@ def _lines(path: Path, width: float, height: float) -> list[list[Any]]:
             continue
         try:
             values = [float(part) for part in parts]
-            if len(values) not in (5, 6) or not np.isfinite(values).all() or values[0] != int(values[0]):
+            outline = is_outline(line)
+            if not (len(values) in (5, 6) or outline) or not np.isfinite(values).all() or values[0] != int(values[0]):
                 raise ValueError
         except ValueError:
             raise LabelAuditError(
-                f"{path}, line {number}: {line.strip()[:60]!r}; expected: class x y w h, and a score for detections"
+                f"{path}, line {number}: {line.strip()[:60]!r}; expected: class x y w h, and a score for "
+                "detections; or class and the corners x y of an outline"
             ) from None
+        if outline:
+            _refuse_keypoints(values[1:], f"{path}, line {number}")
+            left, right, top, bottom = (end(values[at::2]) for at in (1, 2) for end in (min, max))
+            values = [values[0], (left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
         kind, x, y, w, h = values[:5]
         if max(abs(x), abs(y), abs(w), abs(h)) > 2:
             raise LabelAuditError(
@@ -71,8 +80,24 @@ def _lines(path: Path, width: float, height: float) -> list[list[Any]]:
                 "picture, 0 to 1"
             )
         box = [(x - w / 2) * width, (y - h / 2) * height, w * width, h * height]
-        found.append([path.stem, int(kind), *box, *values[5:]])
+        found.append([of, int(kind), *box, *values[5:]])
     return found
+
+
+def is_outline(line: str) -> bool:
+    """Return whether a line has the corners of an outline: three pairs of numbers or more."""
+    n = len(line.split())
+    return n > 6 and n % 2 == 1
+
+
+def _refuse_keypoints(corners: list[float], place: str) -> None:
+    """Refuse numbers that are no shares of a picture, such as how visible a keypoint is."""
+    odd = next((one for one in corners if not -0.1 <= one <= 1.1), None)
+    if odd is not None:
+        raise LabelAuditError(
+            f"{place}: {odd:g} is no share of the picture, so these are no corners of an outline; of keypoints leave "
+            "the first five numbers (class x y w h)"
+        )
 
 
 def _sizes(
@@ -84,9 +109,7 @@ def _sizes(
     if not open_ids and images is None:
         return {of: known[of] for of in ids}, {}
     where = Path(images) if images is not None else _beside(folder)
-    pictures = (
-        {path.stem: path for path in where.iterdir() if path.suffix.lower() in PICTURES} if where.is_dir() else {}
-    )
+    pictures = {place_in(where, path.with_suffix("")): path for path in files_in(where, PICTURES)}
     missing = [of for of in open_ids if of not in pictures]
     if missing:
         raise LabelAuditError(
@@ -94,7 +117,7 @@ def _sizes(
             "images= (the folder of the pictures) or image_sizes={image id: (width, height)}"
         )
     known.update({of: picture_size(pictures[of]) for of in open_ids})
-    return {of: known[of] for of in ids}, {of: pictures[of].name for of in ids if of in pictures}
+    return {of: known[of] for of in ids}, {of: place_in(where, pictures[of]) for of in ids if of in pictures}
 
 
 def _beside(folder: Path) -> Path:

@@ -6,9 +6,10 @@ import codecs
 from pathlib import Path
 from typing import Any
 
+from labelaudit.detection.folders import files_in, place_in
 from labelaudit.detection.rows import Row, untouched
 from labelaudit.detection.table import BoxTable
-from labelaudit.detection.yolo import NOT_LABELS, text
+from labelaudit.detection.yolo import NOT_LABELS, is_outline, text
 from labelaudit.errors import LabelAuditError
 
 
@@ -43,7 +44,11 @@ def rendered(
     if not kept:
         files["classes.txt"] = "".join(f"{name}\n" for name in names.values()).encode()
     if old is not None:
-        files |= {name: (old / name).read_bytes() for name in NOT_LABELS if (old / name).is_file()}
+        files |= {
+            place_in(old, path): path.read_bytes()
+            for path in files_in(old, (".txt", ".names"))
+            if path.name in NOT_LABELS
+        }
     return files
 
 
@@ -68,27 +73,38 @@ def _changed(
         if place in of_place or place not in boxes
     ]
     new = [row for row in rows if row["row"] < 0 or not places]
+    outline = any(map(is_outline, lines))
+    rest = " 1" if table.format == "yolo" and "score" in table.frame else ""  # a label is sure
     end = "\r\n" if any(line.endswith("\r\n") for line in lines) else "\n"
     if new and kept and not kept[-1].endswith(("\n", "\r")):
         kept[-1] += end
-    return "".join([*kept, *(_line(row, "", numbers, table) + end for row in new)])
+    return "".join([*kept, *(_box(row, numbers, table, outline=outline) + rest + end for row in new)])
 
 
 def _line(row: Row, before: str, numbers: dict[Any, int], table: BoxTable) -> str:
-    """Return a box's line; of the line before, whatever did not change, with the space around it."""
-    if before and not row["change"]:
+    """Return a box's line: of the line before whatever did not change, with the space around it."""
+    if not row["change"]:
         return before
-    number = str(numbers[row["category"]])
     bare = before.strip()
-    if before and row["change"] == "class":
-        return before.replace(bare, number + bare[len(bare.split(maxsplit=1)[0]) :], 1)
+    parts = bare.split(maxsplit=5)
+    if row["change"] == "class":
+        return before.replace(bare, str(numbers[row["category"]]) + bare[len(parts[0]) :], 1)
+    outline = is_outline(before)
+    rest = [] if outline else parts[5:]
+    return before.replace(bare, " ".join([_box(row, numbers, table, outline=outline), *rest]), 1)
+
+
+def _box(row: Row, numbers: dict[Any, int], table: BoxTable, *, outline: bool) -> str:
+    """Return a box as text, or its four corners: of a file with outlines tools take every line for one."""
     if row["image_id"] not in table.image_sizes:
         raise LabelAuditError(
             f"the size of picture {row['image_id']!r} is unknown, and YOLO's numbers are shares of it. Pass "
             "image_sizes={image id: (width, height)}"
         )
     width, height = table.image_sizes[row["image_id"]]
-    middle = ((row["x"] + row["w"] / 2) / width, (row["y"] + row["h"] / 2) / height)
-    values = (*middle, row["w"] / width, row["h"] / height)
-    text_of_box = " ".join([number, *(f"{value:.6f}" for value in values)])
-    return before.replace(bare, text_of_box, 1) if before else text_of_box
+    left, top, wide, high = row["x"] / width, row["y"] / height, row["w"] / width, row["h"] / height
+    values = [left + wide / 2, top + high / 2, wide, high]
+    if outline:
+        left, right, top, bottom = (min(max(one, 0.0), 1.0) for one in (left, left + wide, top, top + high))
+        values = [left, top, right, top, right, bottom, left, bottom]
+    return " ".join([str(numbers[row["category"]]), *(f"{value:.6f}" for value in values)])

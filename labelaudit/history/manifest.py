@@ -32,6 +32,7 @@ class Manifest:
         created: UTC time, ISO 8601.
         finished: whether the training that wrote it came to its end.
         class_labels: what the user calls class 0, 1, ...; None: the same numbers.
+        left_out: the options that say which rows are not kept, by name; None where that was not noted.
     """
 
     task: str
@@ -46,6 +47,7 @@ class Manifest:
     created: str = ""
     finished: bool = False
     class_labels: list[int] | None = None
+    left_out: dict[str, Any] | None = None
 
     def write(self, folder: Folder) -> None:
         """Put the manifest in place in one step."""
@@ -90,10 +92,11 @@ def refuse_other_options(before: Manifest, asked: dict[str, Any], where: str) ->
     Raises:
         LabelAuditError: one differs.
     """
+    known = vars(before) | (before.left_out or {})
     for option, now in asked.items():
-        if now != getattr(before, option):
+        if now != known.get(option, now):
             raise LabelAuditError(
-                f"{where} was recorded with {option}={getattr(before, option)!r}, and this run, which goes on with it, "
+                f"{where} was recorded with {option}={known[option]!r}, and this run, which goes on with it, "
                 f"has {now!r}. Leave {option}= as it was, name another folder, or pass overwrite=True"
             )
 

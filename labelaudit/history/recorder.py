@@ -251,7 +251,13 @@ class Recorder(EpochWriter):
             scores_are=kind,
             keys="position" if positions else "id",
             every_n_epochs=self._every,
+            left_out=self._left_out,
         )
+
+    @property
+    def _left_out(self) -> dict[str, Any]:
+        """The class that is not recorded; a negative label is none."""
+        return {"ignore_label": self._ignore if self._ignore is not None and self._ignore >= 0 else None}
 
     def _check_classes(self, n_classes: int) -> None:
         if self._class_names is not None and len(self._class_names) != n_classes:
@@ -269,6 +275,7 @@ class Recorder(EpochWriter):
             "scores_are": before.scores_are if self._scores_are == "auto" else self._scores_are,
             "precision": before.precision if self._precision == "auto" else self._precision,
             "class_names": names if before.class_names is not None else None,
+            **self._left_out,
         }
         manifest.refuse_other_options(before, asked, self._folder.url)
         return before.with_(class_names=names)

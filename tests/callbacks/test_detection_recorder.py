@@ -59,6 +59,22 @@ def test_what_steps_return(tmp_path: Path) -> None:
     assert (history.table().size == 24).all()
 
 
+class Diverging(StepDetector):
+    """Its first picture of every batch gets one box that is none."""
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        returned = super().training_step(batch, batch_idx)
+        first = {"boxes": torch.full((1, 4), torch.nan), "scores": torch.ones(1), "labels": torch.ones(1).long()}
+        return {**returned, "detections": [first, *returned["detections"][1:]]}
+
+
+def test_detections_that_are_no_numbers_are_said(tmp_path: Path) -> None:
+    loader = scenes()
+    with pytest.warns(UserWarning, match=rf"^{2 * len(loader)} detections had NaN or infinite boxes"):
+        trainer(DetectionRecorder(tmp_path / "run"), max_epochs=2).fit(Diverging(), loader)
+    assert open_history(tmp_path / "run").n_epochs == 2
+
+
 @pytest.mark.parametrize("source", ["step", "pass"])
 def test_positions_are_ids_where_the_targets_have_none(tmp_path: Path, source: str) -> None:
     module = StepDetector() if source == "step" else TinyDetector()

@@ -73,6 +73,32 @@ def test_a_detector_that_knows_is_trusted_fully():
     assert labelaudit.audit_detections(TRUTH, DRAWN).info["trust"] == 1
 
 
+def displaced(drawn, pixels):
+    """Right in class, and this far from the place (boxes have some 70 pixels)."""
+    rng = np.random.default_rng(0)
+    return drawn.assign(**{side: drawn[side] + rng.normal(0, pixels, len(drawn)) for side in "xy"})
+
+
+@pytest.mark.parametrize(("pixels", "trusted"), [(0, True), (10, True), (35, False), (50, False)])
+def test_a_detector_that_knows_classes_and_no_places(pixels, trusted):
+    found = labelaudit.audit_detections(TRUTH, displaced(DRAWN, pixels))
+    assert any("learned little of places" in note for note in found.summary.notes) is not trusted
+    assert (found.info["place_trust"] == 1) is trusted
+    assert found.objects["is_label_issue"].mean() < 0.25
+    assert (found.objects["issue"] == "location").any() == trusted
+    assert found.missing["is_label_issue"].any() == trusted
+
+
+def test_a_detector_that_learned_little_is_said():
+    """A quarter of its classes are better than chance."""
+    guesses = ignorant("random classes", DRAWN, seed=1)["category"].to_numpy()
+    for share, little in ((0.25, True), (1.0, False)):
+        knows = np.random.default_rng(2).random(len(DRAWN)) < share
+        found = labelaudit.audit_detections(TRUTH, DRAWN.assign(category=np.where(knows, DRAWN["category"], guesses)))
+        assert (0 < found.info["trust"] < 1) is little
+        assert any("a little better than chance" in note for note in found.summary.notes) is little
+
+
 def test_scores_that_are_equal_but_for_the_last_digit():
     """scikit-learn joins them, and gives no number above the joined one."""
     ratio, share = density_ratio(np.array([0.0, 1.0]), np.array([0.5, 1 + 5e-16]))

@@ -16,6 +16,8 @@ from labelaudit import DetectionWriter, LabelAuditError, open_history
 from labelaudit.detection.store.history import DetectionHistory
 from labelaudit.history.check import check_history
 from labelaudit.history.compact import compact
+from labelaudit.history.folder import open_folder
+from labelaudit.history.manifest import read_manifest
 
 N = 30
 
@@ -433,6 +435,22 @@ def test_another_precision_is_refused_when_going_on(tmp_path: Path, before: str,
     with pytest.raises(LabelAuditError, match=f"recorded with precision='{before}'.*has '{now}'. Leave precision="):
         DetectionWriter(tmp_path, precision=now)
     DetectionWriter(tmp_path, precision=now, start_epoch=0)
+
+
+@pytest.mark.parametrize(("option", "before", "now"), [("min_score", 0.0, 0.5), ("max_detections", 300, 10)])
+def test_other_limits_on_what_is_kept_are_refused_when_going_on(
+    tmp_path: Path, option: str, before: float, now: float
+) -> None:
+    for epoch in range(2):
+        writer = DetectionWriter(tmp_path, **{option: before})
+        record(writer, range(N), epoch)
+        writer.end_epoch()
+    with pytest.raises(LabelAuditError, match=f"recorded with {option}={before}, .*has {now}. Leave {option}="):
+        DetectionWriter(tmp_path, **{option: now})
+    DetectionWriter(tmp_path, **{option: now}, start_epoch=0)
+    manifest = read_manifest(open_folder(tmp_path))
+    manifest.with_(left_out=None).write(open_folder(tmp_path))  # as histories of before were
+    DetectionWriter(tmp_path, **{option: now})
 
 
 def test_labels_with_gaps_stay_the_same_classes_when_going_on_without_names(tmp_path: Path) -> None:

@@ -612,6 +612,19 @@ def test_options_that_differ_are_refused_when_going_on(
         Recorder(tmp_path, start_epoch=start, **{option: now})
 
 
+def test_another_ignored_class_is_refused_when_going_on(tmp_path: Path) -> None:
+    crashed(tmp_path, ignore_label=2)
+    crashed(tmp_path, ignore_label=2)
+    for now in (None, -100, 1):
+        with pytest.raises(LabelAuditError, match=r"was recorded with ignore_label=2, .*Leave ignore_label= as it was"):
+            Recorder(tmp_path, ignore_label=now)
+
+
+def test_a_label_that_no_class_has_is_ignored_alike(tmp_path: Path) -> None:
+    for value in (None, -100, -1):
+        crashed(tmp_path, ignore_label=value)
+
+
 def test_class_names_may_be_added_when_going_on(tmp_path: Path) -> None:
     crashed(tmp_path)
     with pytest.raises(LabelAuditError, match="class_names has 2 names, the scores have 3"):

@@ -6,6 +6,7 @@ import json
 import os
 from typing import Any
 
+from labelaudit.detection.exporting.pictures import names_for
 from labelaudit.detection.exporting.sizes import sizes_of
 from labelaudit.detection.findings.issues import boxes, suggested_boxes
 from labelaudit.errors import LabelAuditError
@@ -34,7 +35,11 @@ def export(found: Any, path: str | os.PathLike[str] | None, images: Any, dataset
     at = {one: position for position, one in enumerate(ids)}
     if images is None and not all(isinstance(one, str) for one in ids):
         raise LabelAuditError("FiftyOne needs a file per image, and these ids are no paths; pass images=")
-    of = (lambda position: ids[position]) if images is None else source_of(ids, images, "images")
+    of = (
+        (lambda position: ids[position])
+        if images is None
+        else source_of(names_for(found, images).tolist(), images, "images")
+    )
     given: list[list[Any]] = [[] for _ in ids]
     absent: list[list[Any]] = [[] for _ in ids]
     _add(given, at, size, found.objects.rename(columns={"given_label": "category"}), OF_A_BOX, suggested=True)

@@ -11,6 +11,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 import labelaudit
+from labelaudit.detection.exporting.pictures import names_for
 from labelaudit.detection.exporting.sizes import sizes_of
 from labelaudit.detection.findings.issues import boxes, issues_of
 from labelaudit.errors import LabelAuditError
@@ -23,7 +24,7 @@ def export(found: Any, path: str | os.PathLike[str], images: Any, sizes: Any, *,
     if images is None:
         raise LabelAuditError("say where the pictures are: images= (URLs)")
     ids = found.samples.index.tolist()
-    of, size = source_of(ids, images, "images"), sizes_of(found, sizes)
+    of, size = source_of(names_for(found, images).tolist(), images, "images"), sizes_of(found, sizes)
     at = {one: position for position, one in enumerate(ids)}
     given: dict[int, list[dict[str, Any]]] = {}
     for row, (image, label, box) in enumerate(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from labelaudit.detection.exporting.pictures import names_for
 from labelaudit.detection.exporting.sizes import recorded_sizes
 from labelaudit.detection.findings.issues import Issues, boxes
 from labelaudit.report.media import Media
@@ -26,14 +27,14 @@ class Scenes:
     Args:
         found: the detection audit.
         issues: its findings.
-        images: pictures by image id: a folder, list, array, mapping or function, as in `Audit.to_html`; or None.
+        images: pictures by image id: a list, array, mapping or function, as in `Audit.to_html`; or a folder, where they
+            go by their file's name if the annotations have it; or None.
     """
 
     def __init__(self, found: Any, issues: Issues, images: Any) -> None:
         self._issues = issues
-        ids = found.samples.index.to_numpy()
-        self._at = {one: position for position, one in enumerate(ids.tolist())}
-        self._media = Media(ids, images)
+        self._at = {one: position for position, one in enumerate(found.samples.index.tolist())}
+        self._media = Media(names_for(found, images).to_numpy(), images)
         self._range = None if images is None else value_range(images)
         self._sizes = recorded_sizes(found)
         self._image = np.array([self._at[one] for one in issues.image.tolist()], np.int64)

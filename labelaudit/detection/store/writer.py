@@ -153,6 +153,11 @@ class DetectionWriter(EpochWriter):
         """Precision of the stored scores."""
         return "single" if self._precision == "auto" else self._precision
 
+    @property
+    def _left_out(self) -> dict[str, Any]:
+        """The options that say which detections are not kept."""
+        return {"min_score": float(self._min_score), "max_detections": int(self._most)}
+
     def _facts(self, ids: Array) -> Manifest:
         names = self._class_names
         return Manifest(
@@ -165,6 +170,7 @@ class DetectionWriter(EpochWriter):
             keys="position" if ids.dtype.kind in "iu" and any(self._lengths.values()) else "id",
             every_n_epochs=self._every,
             class_labels=None if names is None else list(names),
+            left_out=self._left_out,
         )
 
     def _checked_truth(self, ids: Array, truth: Ragged) -> Ragged:
@@ -245,7 +251,7 @@ class DetectionWriter(EpochWriter):
                 "overwrite=True"
             )
         asked = before.precision if self._precision == "auto" else self._precision
-        refuse_other_options(before, {"precision": asked}, self._folder.url)
+        refuse_other_options(before, {"precision": asked, **self._left_out}, self._folder.url)
         self._precision = asked
         if names is None and before.class_names is not None:
             self._class_names = dict(zip(before.class_labels or (), before.class_names, strict=True))
