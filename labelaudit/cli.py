@@ -18,6 +18,7 @@ from labelaudit.commands.review import add_review
 from labelaudit.commands.runs import add_runs
 from labelaudit.commands.terminal import tell
 from labelaudit.errors import LabelAuditError
+from labelaudit.visible import one_line
 
 if TYPE_CHECKING:
     from labelaudit.history import History
@@ -181,7 +182,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     if arguments.top > 0 and len(found.issues):
         tell(f"\nThe most suspicious {min(arguments.top, len(found.issues))}:")
         for sample, row in found.issues.head(arguments.top).iterrows():
-            tell(f"  {sample}: quality {row['label_quality']:.3f}. {row['reason']}")
+            tell(one_line(f"  {sample}: quality {row['label_quality']:.3f}. {row['reason']}"))
     for what, place in (("Audit", arguments.out), ("Flagged samples (CSV)", arguments.csv)):
         if place:
             tell(f"{what}: {place}")

@@ -224,6 +224,31 @@ def test_names_do_not_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureF
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(captured.out + captured.err)
 
 
+def test_a_line_break_in_an_id_or_a_name_makes_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names, ids = ["cat\nFlagged: 0", "dog\u2028\t"], [f"{i}\r\nFlagged: 0\n.png" for i in range(200)]
+    labels = np.arange(200) % 2
+    given = np.where(np.arange(200) < 10, 1 - labels, labels)
+    for run, known in (("before", given), ("after", labels)):
+        with Recorder(run, class_names=names, sample_ids=ids, n_samples=200) as recorder:
+            for _ in range(3):
+                recorder.record(np.arange(200), 3 * np.eye(2)[labels], known)
+                recorder.end_epoch()
+    Path("labels.json").write_text(json.dumps(dict(zip(ids, (names[one] for one in given), strict=True))))
+    for command in (
+        "audit before --out audit",
+        "compare before after",
+        "relabel labels.json --audit audit --dry-run --min-confidence 0",
+    ):
+        assert main(command.split()) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert any("\\r\\nFlagged: 0\\n.png: " in line for line in lines)
+        assert not any(line.startswith("Flagged: 0") for line in lines)
+    assert "a\\nb" in refused(capsys, "relabel", "a\nb", "--audit", "audit", "--dry-run")
+
+
 def test_unknown_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in ([], ["audti"], ["audit"], ["audit", "x", "--epochs", "two"]):
         with pytest.raises(SystemExit) as stopped:

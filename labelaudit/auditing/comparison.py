@@ -16,7 +16,7 @@ COUNTED = ("n_samples", "n_flagged", "estimated_errors", "interval", "estimated_
 MEASURED = ("recall", "precision", "f1", "average_precision", "correction_accuracy")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """What differs between two audits. Samples are matched by their ids.
 
@@ -80,7 +80,7 @@ class Comparison:
             ],
         }
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         facts = self.to_dict()
         lines = [f"{'':24}{'before':>14}{'after':>14}"]
         for name in ("n_samples", "n_flagged", "estimated_errors"):

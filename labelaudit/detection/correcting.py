@@ -26,7 +26,7 @@ KINDS = ("class", "location", "spurious")
 LEAST = 0.5  # probability of a mistake that is corrected, unless another is named
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CorrectedBoxes:
     """What `correct_boxes` did, or would do.
 
@@ -43,7 +43,7 @@ class CorrectedBoxes:
     out: Path | None = None
     undo_log: Path | None = None
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         counts = self.frame["change"].value_counts()
         lines = [
             f"{int(counts.get('class', 0)):,} classes and {int(counts.get('location', 0)):,} boxes corrected, "

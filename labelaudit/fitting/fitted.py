@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fitted:
     """What `fit` found, and where it wrote it.
 
@@ -72,7 +72,7 @@ class Fitted:
             "histories": [str(path) for path in self.histories],
         }
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return (
             f"{self.audit.summary}\n"
             f"Corrections: {self.n_corrected:,}, {self.n_sure:,} of them at sensitivity {self.config.sensitivity:g}\n"

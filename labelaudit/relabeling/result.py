@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Relabelled:
     """What `relabel` did, or would do.
 
@@ -57,7 +57,7 @@ class Relabelled:
             "undo_log": None if self.undo_log is None else str(self.undo_log),
         }
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         verb = "Would change" if self.dry_run else "Changed"
         lines = [f"{verb} {self.n_changed:,} labels, left out {self.n_removed:,} samples"]
         if self.disputed:

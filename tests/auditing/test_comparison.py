@@ -34,6 +34,7 @@ def test_before_and_after_correcting() -> None:
     assert len(found.newly_flagged) == 0
     assert found.before["estimated_errors"] > found.after["estimated_errors"]
     assert found.before["measured"]["recall"] > 0.9
+    assert repr(found) == str(found)
     assert found.after["measured"] is None
     facts = found.to_dict()
     assert (facts["n_common"], facts["only_before"], facts["only_after"]) == (N, 0, 0)

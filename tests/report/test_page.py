@@ -44,6 +44,13 @@ def test_the_file_holds_the_answer_and_the_cards(audit: labelaudit.Audit, tmp_pa
     assert quality == sorted(quality)
 
 
+def test_what_to_html_returns_is_short_where_it_is_printed(audit: labelaudit.Audit, tmp_path: Path) -> None:
+    report = audit.to_html(tmp_path / "report.html", max_cards=5)
+    assert repr(report).splitlines()[0] == f"<report of 5 samples, {report.size / 1e6:.1f} MB>"
+    assert repr(report).splitlines()[1:] == report.notes
+    assert repr(audit.show(max_cards=5)).startswith("<report of 5 samples, ")
+
+
 def test_a_share_of_no_flagged_samples_is_not_shown() -> None:
     none_flagged = labelaudit.audit(history_of_names(NAMES), threshold=0)
     page = re.sub(r"\s+", " ", make_report(none_flagged).html)
