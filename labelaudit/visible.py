@@ -1,8 +1,10 @@
-"""Text from data, such as ids and names of classes, as it may be printed: it is seen, and does not steer a terminal."""
+"""Text from data, such as ids, names of classes and paths, as it may be printed: seen, not obeyed by a terminal."""
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from typing import Any
 
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -25,6 +27,16 @@ def one_line(text: Any) -> str:
     'cat\\nFlagged: 0'
     """
     return _ENDING.sub(_escaped, visible(text))
+
+
+def typed(path: str | os.PathLike[str]) -> str:
+    """Return a path as it is typed in a shell.
+
+    >>> typed("my runs/digits"), typed("runs/digits")
+    ("'my runs/digits'", 'runs/digits')
+    """
+    place = os.fspath(path)
+    return shlex.quote(place) if os.name != "nt" else f'"{place}"' if " " in place else place
 
 
 def _escaped(found: re.Match[str]) -> str:

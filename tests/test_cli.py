@@ -96,7 +96,7 @@ def test_audit_writes_the_report(run: Path, tmp_path: Path, capsys: pytest.Captu
 def test_images_of_the_report_are_checked(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     html = ["--html", str(tmp_path / "report.html")]
     assert "add --html" in refused(capsys, "audit", run, "--images", tmp_path)
-    assert "no image found" in refused(capsys, "audit", run, *html, "--images", tmp_path)
+    assert "sample_ids=paths" in refused(capsys, "audit", run, *html, "--images", tmp_path)
     assert "is no folder" in refused(capsys, "audit", run, *html, "--images", tmp_path / "typo")
     assert "No such file" in refused(capsys, "audit", run, *html, "--images", tmp_path / "typo.npy")
     np.save(tmp_path / "objects.npy", np.array([None, "x"], dtype=object))
@@ -113,6 +113,15 @@ def test_info(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "every file is whole" in printed
     assert main(["info", str(run), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["splits"]["train"]["epochs"] == 4
+
+
+def test_an_audits_folder_is_told_from_a_run(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "my audit"
+    assert main(["audit", str(run), "--out", str(folder)]) == 0
+    for command in ("audit", "info", "compact", "runs"):
+        said = refused(capsys, command, folder)
+        assert "is an audit, not a run" in said
+        assert f"labelaudit review '{folder}'" in said
 
 
 def test_info_names_every_damaged_file(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

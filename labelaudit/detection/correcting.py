@@ -18,6 +18,7 @@ from labelaudit.detection.writing import FORMATS, rendered
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.folder import open_folder
 from labelaudit.relabeling.new_folder import new_folder
+from labelaudit.visible import typed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +51,7 @@ class CorrectedBoxes:
             f"{int(counts.get('missing', 0)):,} objects added, {len(self.removed):,} boxes removed"
         ]
         lines += [f"Written: {self.out}"] if self.out is not None else []
-        lines += [f"To undo: labelaudit relabel --undo {self.undo_log}"] if self.undo_log is not None else []
+        lines += [f"To undo: labelaudit relabel --undo {typed(self.undo_log)}"] if self.undo_log is not None else []
         return "\n".join(lines)
 
 

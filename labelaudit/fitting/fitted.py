@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from labelaudit.auditing import Audit
 from labelaudit.fitting.config import FitConfig
+from labelaudit.visible import typed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,5 +80,5 @@ class Fitted:
             f"  {self.config.csv}\n"
             f"Report: {self.report}\n"
             f"Predicted by models that never saw them: {self.coverage:.0%} of the images\n"
-            f"To see what would be relabelled, type: labelaudit relabel {self.folder} --dry-run"
+            f"To see what would be relabelled, type: labelaudit relabel {typed(self.folder)} --dry-run"
         )

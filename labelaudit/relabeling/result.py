@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from labelaudit.visible import typed
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -65,5 +67,5 @@ class Relabelled:
         if self.out is not None and not self.dry_run:
             lines.append(f"Written: {self.out}")
         if self.undo_log is not None:
-            lines.append(f"To undo: labelaudit relabel --undo {self.undo_log}")
+            lines.append(f"To undo: labelaudit relabel --undo {typed(self.undo_log)}")
         return "\n".join(lines)
