@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from labelaudit.commands.answer import as_json
 from labelaudit.commands.compare import add_compare
 from labelaudit.commands.fit import add_fit
-from labelaudit.commands.places import check_place
+from labelaudit.commands.places import check_place, images_named
 from labelaudit.commands.relabel import add_relabel
 from labelaudit.commands.review import add_review
 from labelaudit.commands.runs import add_runs
 from labelaudit.commands.terminal import tell
 from labelaudit.errors import LabelAuditError
+from labelaudit.visible import one_line
 
 if TYPE_CHECKING:
     from labelaudit.history import History
@@ -169,7 +170,7 @@ def _audit(arguments: argparse.Namespace) -> int:
         found.save(arguments.out)
     if arguments.csv:
         found.to_csv(arguments.csv, issues_only=True)
-    report = None if not arguments.html else found.to_html(arguments.html, images=_images(arguments.images))
+    report = None if not arguments.html else found.to_html(arguments.html, images=images_named(arguments.images))
     if arguments.json:
         measured = None if found.measured is None else found.measured.to_dict()
         places = {"out": arguments.out, "csv": arguments.csv, "html": arguments.html, "key": arguments.key}
@@ -181,7 +182,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     if arguments.top > 0 and len(found.issues):
         tell(f"\nThe most suspicious {min(arguments.top, len(found.issues))}:")
         for sample, row in found.issues.head(arguments.top).iterrows():
-            tell(f"  {sample}: quality {row['label_quality']:.3f}. {row['reason']}")
+            tell(one_line(f"  {sample}: quality {row['label_quality']:.3f}. {row['reason']}"))
     for what, place in (("Audit", arguments.out), ("Flagged samples (CSV)", arguments.csv)):
         if place:
             tell(f"{what}: {place}")
@@ -202,18 +203,6 @@ def _epochs_in(history: History, asked: tuple[str, range], split: str | None) ->
     return found
 
 
-def _images(place: str | None) -> Any:
-    """Return what --images names: a folder, or an array from a file."""
-    if place is None or not place.endswith(".npy"):
-        return place
-    import numpy as np
-
-    try:
-        return np.load(place, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as problem:
-        raise LabelAuditError(f"{place} cannot be read as a NumPy array without pickles: {problem}") from None
-
-
 def _dask_client(address: str) -> Any:
     try:
         import distributed
@@ -227,16 +216,20 @@ def _dask_client(address: str) -> Any:
 
 
 def _info(arguments: argparse.Namespace) -> int:
+    from labelaudit.auditing.source import refuse_other_folders
     from labelaudit.history.check import check_history
 
+    refuse_other_folders(arguments.history)
     facts = check_history(arguments.history)
     tell(as_json(facts.to_dict()) if arguments.json else facts)
     return 2 if facts.problems else 0
 
 
 def _compact(arguments: argparse.Namespace) -> int:
+    from labelaudit.auditing.source import refuse_other_folders
     from labelaudit.history.compact import compact
 
+    refuse_other_folders(arguments.history)
     done = compact(arguments.history, unfinished=arguments.unfinished)
     tell(as_json(done.to_dict()) if arguments.json else done)
     return 0

@@ -11,6 +11,7 @@ from typing import Any
 
 from labelaudit.auditing import audit, plant_mistakes
 from labelaudit.errors import LabelAuditError
+from labelaudit.visible import typed
 
 # The one place where the core names code that trains: by name, and only when this command is run.
 _TRAINING = "labelaudit.callbacks.digits"
@@ -51,7 +52,7 @@ class DemoResult:
             f"  right label suggested for {self.correction_accuracy:.1%} of the mistakes found\n"
             f"History: {self.history}\nAudit: {self.audit}\nFlagged samples (CSV): {self.csv}\n"
             f"Report: {self.html}\n"
-            f"Done in {self.seconds:.0f} s. Next: labelaudit audit {self.history}"
+            f"Done in {self.seconds:.0f} s. Next: labelaudit audit {typed(self.history)}"
         )
 
 

@@ -96,7 +96,7 @@ def test_audit_writes_the_report(run: Path, tmp_path: Path, capsys: pytest.Captu
 def test_images_of_the_report_are_checked(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     html = ["--html", str(tmp_path / "report.html")]
     assert "add --html" in refused(capsys, "audit", run, "--images", tmp_path)
-    assert "no image found" in refused(capsys, "audit", run, *html, "--images", tmp_path)
+    assert "sample_ids=paths" in refused(capsys, "audit", run, *html, "--images", tmp_path)
     assert "is no folder" in refused(capsys, "audit", run, *html, "--images", tmp_path / "typo")
     assert "No such file" in refused(capsys, "audit", run, *html, "--images", tmp_path / "typo.npy")
     np.save(tmp_path / "objects.npy", np.array([None, "x"], dtype=object))
@@ -113,6 +113,15 @@ def test_info(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "every file is whole" in printed
     assert main(["info", str(run), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["splits"]["train"]["epochs"] == 4
+
+
+def test_an_audits_folder_is_told_from_a_run(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "my audit"
+    assert main(["audit", str(run), "--out", str(folder)]) == 0
+    for command in ("audit", "info", "compact", "runs"):
+        said = refused(capsys, command, folder)
+        assert "is an audit, not a run" in said
+        assert f"labelaudit review '{folder}'" in said
 
 
 def test_info_names_every_damaged_file(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -222,6 +231,31 @@ def test_names_do_not_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureF
     assert "cat\\x1b[2J" in captured.out
     assert "\\x07\\u202e.png" in captured.out
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(captured.out + captured.err)
+
+
+def test_a_line_break_in_an_id_or_a_name_makes_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names, ids = ["cat\nFlagged: 0", "dog\u2028\t"], [f"{i}\r\nFlagged: 0\n.png" for i in range(200)]
+    labels = np.arange(200) % 2
+    given = np.where(np.arange(200) < 10, 1 - labels, labels)
+    for run, known in (("before", given), ("after", labels)):
+        with Recorder(run, class_names=names, sample_ids=ids, n_samples=200) as recorder:
+            for _ in range(3):
+                recorder.record(np.arange(200), 3 * np.eye(2)[labels], known)
+                recorder.end_epoch()
+    Path("labels.json").write_text(json.dumps(dict(zip(ids, (names[one] for one in given), strict=True))))
+    for command in (
+        "audit before --out audit",
+        "compare before after",
+        "relabel labels.json --audit audit --dry-run --min-confidence 0",
+    ):
+        assert main(command.split()) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert any("\\r\\nFlagged: 0\\n.png: " in line for line in lines)
+        assert not any(line.startswith("Flagged: 0") for line in lines)
+    assert "a\\nb" in refused(capsys, "relabel", "a\nb", "--audit", "audit", "--dry-run")
 
 
 def test_unknown_commands_and_options(capsys: pytest.CaptureFixture[str]) -> None:

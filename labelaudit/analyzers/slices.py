@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 NORMAL_95 = 1.959963984540054  # 97.5th percentile of the standard normal distribution
 FEW_VALUES = 20  # numbers with more distinct values are cut into quantiles
+MANY_SLICES = 100  # of one column: beyond, they are to have
+TINY = 5  # samples each on the average, or a warning is given
 
 
 def slices(
@@ -32,8 +35,9 @@ def slices(
         samples: (n rows) a table with a boolean column is_label_issue, such as an audit's ``samples``.
         metadata: columns to slice by, indexed by sample_id; other samples' rows are left out. Numbers, dates and
             durations with more than 20 distinct values are cut into quantiles; those that are infinite, and those so
-            common that a quantile would be theirs alone, have a slice of their own. Of text every value is a slice:
-            leave out the rare ones with ``min_samples``.
+            common that a quantile would be theirs alone, have a slice of their own. Of text every value is a slice: a
+            warning names a column that falls into very many tiny ones, such as one of paths. Leave it out, or the small
+            slices with ``min_samples``.
         bins: how many quantiles.
         min_samples: leave out smaller slices.
 
@@ -84,6 +88,13 @@ def slices(
     for column in facts.columns:
         of_value = flagged.groupby(bins_of(facts[column], bins), dropna=False, observed=True)
         counts = of_value.agg(["size", "sum"])
+        if min_samples <= 1 and len(counts) > max(MANY_SLICES, len(samples) / TINY):
+            warnings.warn(
+                f"metadata column {column!r} has {len(counts):,} different values, each a slice of "
+                f"{len(samples) / len(counts):.1f} samples on the average: leave it out, group its values (the folder "
+                "of a path), or pass min_samples=",
+                stacklevel=2,
+            )
         found += [(column, *row) for row in counts.itertuples(name=None)]
     table = pd.DataFrame(found, columns=["column", "value", "n_samples", "n_issues"])
     n, issues = (table[name].to_numpy(np.int64) for name in ("n_samples", "n_issues"))

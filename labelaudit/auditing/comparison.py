@@ -16,7 +16,7 @@ COUNTED = ("n_samples", "n_flagged", "estimated_errors", "interval", "estimated_
 MEASURED = ("recall", "precision", "f1", "average_precision", "correction_accuracy")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """What differs between two audits. Samples are matched by their ids.
 
@@ -80,18 +80,17 @@ class Comparison:
             ],
         }
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         facts = self.to_dict()
-        lines = [f"{'':24}{'before':>14}{'after':>14}"]
+        sides = (self.before, self.after)
+        rows = [("", ["before", "after"])]
         for name in ("n_samples", "n_flagged", "estimated_errors"):
-            lines.append(f"{name.replace('_', ' '):24}{self.before[name]:>14,}{self.after[name]:>14,}")
-        intervals = ["{:,} to {:,}".format(*side["interval"]) for side in (self.before, self.after)]
-        lines.append(f"{'  95 % interval':24}{intervals[0]:>14}{intervals[1]:>14}")
+            rows.append((name.replace("_", " "), [f"{side[name]:,}" for side in sides]))
+        rows.append(("  95 % interval", ["{:,} to {:,}".format(*side["interval"]) for side in sides]))
         for name in MEASURED if self.before["measured"] and self.after["measured"] else ():
-            lines.append(
-                f"{name.replace('_', ' '):24}"
-                + "".join(f"{side['measured'][name]:>14.3f}" for side in (self.before, self.after))
-            )
+            rows.append((name.replace("_", " "), [f"{side['measured'][name]:.3f}" for side in sides]))
+        width = max(12, *(len(cell) for _, cells in rows for cell in cells)) + 2
+        lines = [f"{title:24}" + "".join(f"{cell:>{width}}" for cell in cells) for title, cells in rows]
         lines.append(
             f"Of {facts['n_common']:,} samples in both: {len(self.relabelled):,} have another label, "
             f"{facts['flagged_in_both']:,} are flagged in both, {len(self.no_longer_flagged):,} no longer, "

@@ -160,6 +160,7 @@ class Audit(Shown, Exports):
 
 
 OF_DETECTIONS = ("objects", "missing")
+_COLUMNS = ("given_label", "label_quality", "is_label_issue", "suggested_label", "suggestion_confidence", "reason")
 _FILES = ("audit.json", "samples.parquet", "noise_matrix.parquet", "objects.parquet", "missing.parquet")
 
 
@@ -184,13 +185,11 @@ def load_audit(path: str | os.PathLike[str]) -> Audit:
 
     folder = open_folder(path)
     if "audit.json" not in folder.names():
-        raise LabelAuditError(f"{folder.url} holds no audit (no audit.json); expected a folder that save() wrote")
+        hint = "expected a folder that save() wrote"
+        if "manifest.json" in folder.names():
+            hint = f"it is a run, which labelaudit.audit({folder.url!r}) audits"
+        raise LabelAuditError(f"{folder.url} holds no audit (no audit.json); {hint}")
     facts = _facts(folder)
-    if facts.get("format") != FORMAT or facts.get("format_version", 0) > FORMAT_VERSION:
-        raise LabelAuditError(
-            f"{folder.url}/audit.json has format {facts.get('format')!r} version {facts.get('format_version')}; "
-            f"this labelaudit reads {FORMAT!r} up to {FORMAT_VERSION}. Type: pip install --upgrade labelaudit"
-        )
     tables: dict[str, pd.DataFrame] = {}
     of_detections = [name for name in OF_DETECTIONS if f"{name}.parquet" in folder.names()]
     for name in ("samples", "noise_matrix", *of_detections):
@@ -198,19 +197,32 @@ def load_audit(path: str | os.PathLike[str]) -> Audit:
             tables[name] = pd.read_parquet(io.BytesIO(bytes(folder.read(f"{name}.parquet"))))
         except (OSError, ValueError) as problem:
             raise LabelAuditError(f"{folder.url}/{name}.parquet cannot be read: {problem}") from None
-    if "objects" in tables:
+    if "objects" not in tables:
+        lacking = [name for name in _COLUMNS if name not in tables["samples"]]
+        if lacking:
+            raise LabelAuditError(f"{folder.url}/samples.parquet lacks column {lacking[0]!r}; run the audit again")
+    else:
         boxes = [None if box is None else [float(side) for side in box] for box in tables["objects"]["suggested_box"]]
         tables["objects"]["suggested_box"] = pd.Series(boxes, tables["objects"].index, dtype="object")
     return Audit(**tables, summary=Summary(facts["summary"]), class_names=facts["class_names"], info=facts["info"])
 
 
 def _facts(folder: Folder) -> Mapping[str, Any]:
+    """Return what ``audit.json`` holds: summary, class_names, info."""
     try:
         facts = json.loads(bytes(folder.read("audit.json")))
     except ValueError:
         facts = None
     if not isinstance(facts, dict):
         raise LabelAuditError(f"{folder.url}/audit.json is damaged: it is not JSON. Run the audit again")
+    version = facts.get("format_version")
+    if facts.get("format") != FORMAT or not isinstance(version, int) or version > FORMAT_VERSION:
+        raise LabelAuditError(
+            f"{folder.url}/audit.json has format {facts.get('format')!r} version {version}; "
+            f"this labelaudit reads {FORMAT!r} up to {FORMAT_VERSION}. Type: pip install --upgrade labelaudit"
+        )
+    if not {"summary", "class_names", "info"} <= facts.keys():
+        raise LabelAuditError(f"{folder.url}/audit.json is damaged: a part of it is missing. Run the audit again")
     return facts
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import History, open_history
 from labelaudit.history.folder import open_folder
+from labelaudit.visible import typed
 
 FIT_STATE = "state.json"
 
@@ -36,11 +37,11 @@ def history_to_audit(source: Any) -> History:
         )
     for path in paths:
         if not isinstance(path, History):
-            _refuse_other_folders(path)
+            refuse_other_folders(path)
     return open_history(source)
 
 
-def _refuse_other_folders(path: str | os.PathLike[str]) -> None:
+def refuse_other_folders(path: str | os.PathLike[str]) -> None:
     """Refuse a folder that an audit or ``labelaudit fit`` wrote."""
     if "://" in os.fspath(path) or not os.path.isdir(path):
         return
@@ -51,7 +52,7 @@ def _refuse_other_folders(path: str | os.PathLike[str]) -> None:
     if "audit.json" in names:
         raise LabelAuditError(
             f"{folder.url} is an audit, not a run. Look at it with labelaudit.load_audit({folder.url!r}), or type: "
-            f"labelaudit review {folder.url}"
+            f"labelaudit review {typed(folder.url)}"
         )
     runs = folder.folders("histories")
     if FIT_STATE in names and runs:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from labelaudit.visible import one_line
+
 
 class Summary(dict[str, Any]):
     """What an audit found in short: a dict that prints as text, with its keys as attributes too.
@@ -47,13 +49,16 @@ class Summary(dict[str, Any]):
         if self["worst_classes"]:
             lines.append("Most affected classes (flagged of samples with that label):")
             lines += [
-                f"  {row['label']}: {row['flagged']:,} of {row['samples']:,} ({row['share']:.1%})"
+                f"  {one_line(row['label'])}: {row['flagged']:,} of {row['samples']:,} ({row['share']:.1%})"
                 for row in self["worst_classes"]
             ]
         if self["worst_pairs"]:
             lines.append("Most frequent mistakes (given -> suggested):")
-            lines += [f"  {row['given']} -> {row['suggested']}: {row['flagged']:,}" for row in self["worst_pairs"]]
+            lines += [
+                f"  {one_line(row['given'])} -> {one_line(row['suggested'])}: {row['flagged']:,}"
+                for row in self["worst_pairs"]
+            ]
         return lines
 
     def _doubts(self) -> list[str]:
-        return [f"Note: {note}" for note in self["notes"]]
+        return [f"Note: {one_line(note)}" for note in self["notes"]]

@@ -8,6 +8,7 @@ from typing import Any
 from labelaudit.commands.answer import as_json
 from labelaudit.commands.places import check_place
 from labelaudit.commands.terminal import tell
+from labelaudit.visible import one_line
 
 
 def add_compare(commands: Any) -> None:
@@ -40,7 +41,8 @@ def _compare(arguments: argparse.Namespace) -> int:
             for sample, row in rows.head(arguments.top).iterrows():
                 given = row["given_before"]
                 label = given if given == row["given_after"] else f"{given} -> {row['given_after']}"
-                tell(f"  {sample}: {label}, quality {row['quality_before']:.3f} -> {row['quality_after']:.3f}")
+                quality = f"quality {row['quality_before']:.3f} -> {row['quality_after']:.3f}"
+                tell(one_line(f"  {sample}: {label}, {quality}"))
     if arguments.csv:
         tell(f"All samples (CSV): {arguments.csv}")
     return 0

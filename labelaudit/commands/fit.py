@@ -9,6 +9,7 @@ from typing import Any
 from labelaudit.commands.answer import as_json
 from labelaudit.commands.terminal import tell
 from labelaudit.errors import LabelAuditError
+from labelaudit.visible import typed
 
 INIT = "labelaudit-fit.yaml"
 
@@ -79,6 +80,6 @@ def _init(place: str, config: Any, *, json: bool) -> int:
             file.write(config.to_yaml())
     except FileExistsError:
         raise LabelAuditError(f"{place} exists and is never overwritten; name another file") from None
-    said = f"Written: {place}. Edit it, then type: labelaudit fit {place}"
+    said = f"Written: {place}. Edit it, then type: labelaudit fit {typed(place)}"
     tell(as_json({"config": place}) if json else said)
     return 0

@@ -1,10 +1,11 @@
-"""Where a command may write: found out before its work, not after it."""
+"""Where a command may write, found out before its work and not after it; and what --images names."""
 
 from __future__ import annotations
 
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 from labelaudit.errors import LabelAuditError
 
@@ -24,3 +25,19 @@ def check_place(option: str, place: str | None, kind: str) -> None:
     nearest = next((parent for parent in there.parents if parent.exists()), None)
     if nearest is not None and not nearest.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
+
+
+def images_named(place: str | None) -> Any:
+    """Return what --images names: a folder, or an array from a file.
+
+    Raises:
+        LabelAuditError: the file holds no array that is read without pickles.
+    """
+    if place is None or not place.endswith(".npy"):
+        return place
+    import numpy as np
+
+    try:
+        return np.load(place, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as problem:
+        raise LabelAuditError(f"{place} cannot be read as a NumPy array without pickles: {problem}") from None

@@ -8,6 +8,7 @@ from typing import Any
 
 from labelaudit.commands.terminal import tell
 from labelaudit.errors import LabelAuditError
+from labelaudit.visible import one_line
 
 BOXES_CONFIDENCE = 0.9  # of corrections of boxes, unless another is named
 BESIDE_UNDO = ("undo", "json", "run", "target")
@@ -92,7 +93,7 @@ def _relabel(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         table = done.changes
         for sample, given, new in zip(table.index, table["given_label"], table["new_label"], strict=True):
-            tell(f"  {sample}: {given} -> {'left out' if is_missing(new) else new}")
+            tell(one_line(f"  {sample}: {given} -> {'left out' if is_missing(new) else new}"))
     tell(done)
     return 0
 

@@ -7,6 +7,7 @@ import json
 import webbrowser
 from typing import Any
 
+from labelaudit.commands.places import images_named
 from labelaudit.commands.terminal import tell
 
 
@@ -19,7 +20,9 @@ def add_review(commands: Any) -> None:
         "command goes on where it stopped.",
     )
     sub.add_argument("audit", metavar="RUN", help="an audit's folder, or a run, which is audited")
-    sub.add_argument("--images", metavar="DIR", help="folder in which the sample ids are file names")
+    sub.add_argument(
+        "--images", metavar="DIR", help="folder that the sample ids are files in, or an .npy array of images"
+    )
     sub.add_argument(
         "--rows",
         metavar="FILE",
@@ -51,7 +54,7 @@ def _review(arguments: argparse.Namespace) -> int:
         return 0
     with open_review(
         arguments.audit,
-        images=arguments.images,
+        images=images_named(arguments.images),
         rows=arguments.rows,
         decisions=arguments.decisions,
         reviewer=arguments.reviewer,

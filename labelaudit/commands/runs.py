@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from labelaudit.commands.answer import as_json
 from labelaudit.commands.terminal import tell
+from labelaudit.visible import typed
 
 if TYPE_CHECKING:
     from labelaudit.named_runs import NamedRuns
@@ -37,8 +38,10 @@ def add_runs(commands: Any) -> None:
 
 
 def _runs(arguments: argparse.Namespace) -> NamedRuns:
+    from labelaudit.auditing.source import refuse_other_folders
     from labelaudit.history import open_history
 
+    refuse_other_folders(arguments.history)
     return open_history(arguments.history).runs
 
 
@@ -49,7 +52,7 @@ def _list(arguments: argparse.Namespace) -> int:
         tell(as_json({"runs": [info.to_dict() for info in infos]}))
         return 0
     if not infos:
-        tell(f"{arguments.history} keeps no results yet. Type: labelaudit audit {arguments.history} --key NAME")
+        tell(f"{arguments.history} keeps no results yet. Type: labelaudit audit {typed(arguments.history)} --key NAME")
     width = max((len(info.key) for info in infos), default=0)
     for info in infos:
         state = "damaged" if info.problems else f"{info.n_samples:,} samples"

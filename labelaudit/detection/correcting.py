@@ -18,6 +18,7 @@ from labelaudit.detection.writing import FORMATS, rendered
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.folder import open_folder
 from labelaudit.relabeling.new_folder import new_folder
+from labelaudit.visible import typed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,7 @@ SIDES = ("x", "y", "w", "h")
 LEAST = 0.5  # probability of a mistake that is corrected, unless another is named
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CorrectedBoxes:
     """What `correct_boxes` did, or would do.
 
@@ -44,14 +45,14 @@ class CorrectedBoxes:
     out: Path | None = None
     undo_log: Path | None = None
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         counts = self.frame["change"].value_counts()
         lines = [
             f"{int(counts.get('class', 0)):,} classes and {int(counts.get('location', 0)):,} boxes corrected, "
             f"{int(counts.get('missing', 0)):,} objects added, {len(self.removed):,} boxes removed"
         ]
         lines += [f"Written: {self.out}"] if self.out is not None else []
-        lines += [f"To undo: labelaudit relabel --undo {self.undo_log}"] if self.undo_log is not None else []
+        lines += [f"To undo: labelaudit relabel --undo {typed(self.undo_log)}"] if self.undo_log is not None else []
         return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from labelaudit.errors import LabelAuditError
 from labelaudit.exporting.tables import plain, source_of
 from labelaudit.history.folder import open_folder
+from labelaudit.report.media import Media
 
 if TYPE_CHECKING:
     from labelaudit.auditing.result import Audit
@@ -35,6 +36,8 @@ def _places(audit: Audit, images: Any) -> list[str]:
         if not all(isinstance(one, str) for one in ids):
             raise LabelAuditError("FiftyOne needs a file per sample, and these ids are no paths; pass images=")
         return [os.path.abspath(one) for one in ids]
+    if isinstance(images, (str, os.PathLike)) and os.path.isdir(images):
+        Media(audit.samples.index.to_numpy(), images)  # refuses a folder that has none of them
     of = source_of(ids, images, "images")
     return [os.path.abspath(of(position)) for position in range(len(ids))]
 

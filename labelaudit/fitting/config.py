@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from labelaudit.errors import LabelAuditError
+from labelaudit.visible import typed
 
 SEED_NAMES = {"ffcv": "fast_loader"}  # of auto-correct-labels
 FFCV = "ffcv"  # the value of fast_loader
@@ -217,7 +218,9 @@ def _from_yaml(path: Path) -> dict[str, Any]:
             'a configuration file needs PyYAML. Type: pip install "labelaudit[train]"; or give the keys as options'
         ) from None
     if not path.is_file():
-        raise LabelAuditError(f"there is no configuration {path}. To write one, type: labelaudit fit --init {path}")
+        raise LabelAuditError(
+            f"there is no configuration {path}. To write one, type: labelaudit fit --init {typed(path)}"
+        )
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as problem:

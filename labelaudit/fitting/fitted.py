@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from labelaudit.auditing import Audit
 from labelaudit.fitting.config import FitConfig
+from labelaudit.visible import typed
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fitted:
     """What `fit` found, and where it wrote it.
 
@@ -72,12 +73,12 @@ class Fitted:
             "histories": [str(path) for path in self.histories],
         }
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return (
             f"{self.audit.summary}\n"
             f"Corrections: {self.n_corrected:,}, {self.n_sure:,} of them at sensitivity {self.config.sensitivity:g}\n"
             f"  {self.config.csv}\n"
             f"Report: {self.report}\n"
             f"Predicted by models that never saw them: {self.coverage:.0%} of the images\n"
-            f"To see what would be relabelled, type: labelaudit relabel {self.folder} --dry-run"
+            f"To see what would be relabelled, type: labelaudit relabel {typed(self.folder)} --dry-run"
         )

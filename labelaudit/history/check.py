@@ -14,6 +14,7 @@ from labelaudit.history.foreign import foreign_files, is_foreign
 from labelaudit.history.history import History
 from labelaudit.history.runs import StoredRun, open_run
 from labelaudit.history.sources import is_npz, open_history
+from labelaudit.visible import one_line
 
 KEPT = {"scores": "whole score vectors", "summary": "summaries", "detections": "boxes, and their scores"}
 
@@ -86,7 +87,7 @@ class HistoryFacts:
         if self.named_runs:
             lines.append(f"  kept results: {', '.join(self.named_runs)}")
         lines.append("  every file is whole" if not self.problems else f"  {len(self.problems)} damaged:")
-        lines += [f"    {problem}" for problem in self.problems]
+        lines += [f"    {one_line(problem)}" for problem in self.problems]
         return "\n".join(lines)
 
 

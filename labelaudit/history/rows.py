@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from labelaudit.errors import LabelAuditError
-from labelaudit.history.samples import Samples, as_id_array, find, from_table, keys_of, numbers
+from labelaudit.history.samples import Samples, as_id_array, check_text, find, from_table, keys_of, numbers
 
 Array = npt.NDArray[Any]
 PRECISIONS: dict[str, type[np.floating[Any]]] = {"half": np.float16, "single": np.float32}
@@ -238,15 +238,6 @@ def unique_names(names: Sequence[Any]) -> list[str]:
         raise LabelAuditError(f"class_names holds {twice[0]!r} twice; every class needs its own name")
     check_text(found, "class_names")
     return found
-
-
-def check_text(values: Sequence[Any], option: str) -> None:
-    """Refuse text that no file can hold: half of a surrogate pair, as in names of files that are not UTF-8."""
-    try:
-        "".join(value for value in values if isinstance(value, str)).encode()
-    except UnicodeEncodeError as problem:
-        broken = problem.object[max(problem.start - 20, 0) : problem.end]
-        raise LabelAuditError(f"{option} holds {broken!r}, which is not valid Unicode; rename it") from None
 
 
 def known_rows(known: Samples, seen: Samples, split: str) -> npt.NDArray[np.bool_]:

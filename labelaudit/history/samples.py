@@ -225,7 +225,21 @@ def keys_of(ids: Array) -> tuple[Array, bool]:
     from pandas.util import hash_array
 
     strings = np.array([str(one) for one in ids.tolist()], dtype=object)
-    return hash_array(strings).view(np.int64), True
+    try:
+        return hash_array(strings).view(np.int64), True
+    except UnicodeEncodeError:
+        check_text(strings.tolist(), "ids")
+        raise
+
+
+def check_text(values: Sequence[Any], option: str) -> None:
+    """Refuse text that no file can hold: half of a surrogate pair, as in names of files that are not UTF-8."""
+    texts = [value for value in values if isinstance(value, str)]
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        broken = next(text for text in texts if text.encode(errors="replace").decode() != text)
+        raise LabelAuditError(f"{option} holds {broken!r}, which is not valid Unicode; rename it") from None
 
 
 def true_labels_of(planted: Any, n_samples: int | None) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from labelaudit.relabeling.whole_numbers import same_label
 
 ID_NAMES = ("sample_id", "id", "image_id", "file_name", "filename", "file", "path", "image", "index")
 LABEL_NAMES = ("label", "labels", "given_label", "class", "target", "category", "y")
+TRUTH_WORDS = (("False", "True"), ("false", "true"), ("FALSE", "TRUE"))  # of classes 0 and 1, in files of text
 Writing = Callable[[Any], str | None]
 
 
@@ -191,15 +192,22 @@ def _find_ids(file: LabelFile, wanted: list[str], column: str | None, where: str
 
 
 def _writings(changes: Changes) -> list[Writing]:
-    """Return the ways in which a label may be written: as it is, or as the number of its class, or as its name."""
+    """Return the ways in which a label may be written: as it is, as the number of its class, as its name, in words."""
     ways: list[Writing] = [str]
+    numbers = {"0": "0", "1": "1"}
     if changes.class_names is not None:
         names = changes.class_names
         numbers = {name: str(number) for number, name in enumerate(names)}
         ways.append(lambda label: numbers.get(str(label)))
         if all(isinstance(change.given, int) for change in changes.rows):
             ways.append(lambda label: names[label] if isinstance(label, int) and 0 <= label < len(names) else None)
-    return ways
+    return ways + [_in_words(words, numbers) for words in TRUTH_WORDS]
+
+
+def _in_words(words: tuple[str, str], numbers: Mapping[str, str]) -> Writing:
+    """Return the writing of class 0 as the first word and of class 1 as the second."""
+    of_number = dict(zip(("0", "1"), words, strict=True))
+    return lambda label: of_number.get(numbers.get(str(label), ""))
 
 
 def _fitting(values: list[str], rows: Sequence[Change], writing: Writing, names: Sequence[str]) -> int:

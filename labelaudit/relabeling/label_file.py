@@ -114,9 +114,9 @@ class _Parquet:
         kind = self._table.schema.field(number).type
         inner = kind.value_type if kinds.is_dictionary(kind) else kind
         texts = kinds.is_string(inner) or kinds.is_large_string(inner)
-        if not (texts or kinds.is_integer(inner) or kinds.is_floating(inner)):
+        if not (texts or kinds.is_integer(inner) or kinds.is_floating(inner) or kinds.is_boolean(inner)):
             return None
-        return ["" if value is None else str(value) for value in self._table.column(number).to_pylist()]
+        return [_text(value) for value in self._table.column(number).to_pylist()]
 
     def replaced(self, column: int, values: Mapping[int, str], dropped: Collection[int]) -> bytes:
         import pyarrow as pa
@@ -150,9 +150,10 @@ class _Json:
 
     def column(self, number: int) -> Column:
         values = [row.get(self.names[number]) for row in self._text.rows]
-        if any(isinstance(value, (dict, list, bool)) for value in values):
+        truth = {isinstance(value, bool) for value in values if value is not None}
+        if len(truth) > 1 or any(isinstance(value, (dict, list)) for value in values):
             return None
-        return ["" if value is None else str(value) for value in values]
+        return [_text(value) for value in values]
 
     def replaced(self, column: int, values: Mapping[int, str], dropped: Collection[int]) -> bytes:
         name = self.names[column]
@@ -160,10 +161,22 @@ class _Json:
         return self._text.replaced(name, new, dropped)
 
 
+def _text(value: Any) -> str:
+    """Return a value as text; a truth value as the class number that it is recorded as."""
+    return "" if value is None else str(int(value) if isinstance(value, bool) else value)
+
+
 def _like(text: str, old: Any) -> Any:
     """Return a new label as a value of the old one's type."""
     if not isinstance(old, (int, float)):
         return text
+    if isinstance(old, bool):
+        if text in ("0", "1"):
+            return text == "1"
+        raise LabelAuditError(
+            f"the labels to change are truth values (false is class 0, true is class 1), and the new label {text!r} is "
+            "none; decide for one of the two, or change a file of names or numbers"
+        )
     if not _is_number(text) or not math.isfinite(float(text)) or (isinstance(old, int) and digits(text) != text):
         raise LabelAuditError(
             f"the labels to change are numbers such as {old}, and the new label {text!r} is none of that kind; decide "

@@ -152,7 +152,9 @@ def _file(
             text = None if change.new is None else found.writing(change.new)
             if change.new is not None and text is None:
                 raise LabelAuditError(
-                    f"{path}: class {change.new!r} has no number; the classes are {changes.class_names}"
+                    f"{path}: column {file.names[found.label_column]!r} has {here[row]!r} for class {change.given!r} "
+                    f"and nothing for class {change.new!r}, the new label of sample {change.sample}; decide for "
+                    "another class, or change a file that can hold it"
                 )
             if text is None:
                 dropped.add(row)
@@ -232,6 +234,8 @@ def _array(target: Any, changes: Changes, sample_ids: Sequence[Any] | None) -> R
     old = np.asarray(target)
     if old.ndim != 1:
         raise LabelAuditError(f"labels have shape {old.shape}; expected (n,)")
+    if old.dtype == object and all(isinstance(label, (bool, np.bool_)) for label in old):
+        old = old.astype(bool)
     ids = list(range(len(old))) if sample_ids is None else list(sample_ids)
     if len(ids) != len(old):
         raise LabelAuditError(f"sample_ids has {len(ids):,} entries, there are {len(old):,} labels")

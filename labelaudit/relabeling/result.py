@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from labelaudit.visible import typed
+
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Relabelled:
     """What `relabel` did, or would do.
 
@@ -57,7 +59,7 @@ class Relabelled:
             "undo_log": None if self.undo_log is None else str(self.undo_log),
         }
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         verb = "Would change" if self.dry_run else "Changed"
         lines = [f"{verb} {self.n_changed:,} labels, left out {self.n_removed:,} samples"]
         if self.disputed:
@@ -65,5 +67,5 @@ class Relabelled:
         if self.out is not None and not self.dry_run:
             lines.append(f"Written: {self.out}")
         if self.undo_log is not None:
-            lines.append(f"To undo: labelaudit relabel --undo {self.undo_log}")
+            lines.append(f"To undo: labelaudit relabel --undo {typed(self.undo_log)}")
         return "\n".join(lines)

@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from labelaudit.history.runs import IN_MEMORY
+from labelaudit.visible import typed
 
 if TYPE_CHECKING:
     from labelaudit.auditing.result import Audit
 
 SURE = 0.9  # suggestion_confidence from which a correction is offered without a look at it
+
+
+def review_of(places: list[str]) -> str | None:
+    """Return what to type for a review of the run that lies there; None where that is not one run on a disk."""
+    return f"labelaudit review {typed(places[0])}" if len(places) == 1 else None
 
 
 def answer_of(audit: Audit) -> dict[str, Any]:
@@ -51,5 +57,6 @@ def answer_of(audit: Audit) -> dict[str, Any]:
         "sure": f"{sure:,}" if sure else None,
         "sure_from": f"{SURE:g}",
         "run": " ".join(places),
+        "review": review_of(places),
         "clean": facts["n_flagged"] == 0,
     }

@@ -16,7 +16,7 @@ class InlineReport:
     height: int = 800
 
     def __repr__(self) -> str:
-        return f"<report of {self.report.n_cards:,} samples, {self.report.size / 1e6:.1f} MB>"
+        return repr(self.report)
 
     def _repr_html_(self) -> str:
         page = html.escape(self.report.html, quote=True)

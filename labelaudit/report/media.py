@@ -168,10 +168,13 @@ def _in_folder(ids: Array, folder: Path) -> Callable[[int], Path | None]:
         return Path(place) if inside and "\0" not in place and os.path.isfile(place) else None
 
     if len(ids) and not any(of(position) is not None for position in _some(len(ids))):
-        raise LabelAuditError(
-            f"no image found: {folder} has no file {str(ids[0])!r} (the first sample id). Pass a function from the "
-            "sample id to its path"
-        )
+        hint = "Pass a function from the sample id to its path"
+        if ids.dtype.kind in "iu":
+            hint = (
+                "These ids are positions in the dataset: pass the path of every sample, in a list (images=paths), an "
+                "array of images (--images FILE.npy), or record with sample_ids=paths"
+            )
+        raise LabelAuditError(f"no image found: {folder} has no file {str(ids[0])!r} (the first sample id). {hint}")
     return of
 
 

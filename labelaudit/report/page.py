@@ -44,7 +44,7 @@ STYLES = ("theme.css", "card.css", "report.css", "charts.css")
 MAX_CARDS = 2_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """A finished report.
 
@@ -57,6 +57,10 @@ class Report:
     html: str
     n_cards: int
     notes: list[str]
+
+    def __repr__(self) -> str:
+        lines = [f"<report of {self.n_cards:,} samples, {self.size / 1e6:.1f} MB>", *self.notes]
+        return "\n".join(lines)
 
     @property
     def size(self) -> int:

@@ -12,7 +12,8 @@ from typing import Any
 from labelaudit.auditing.fingerprint import fingerprint
 from labelaudit.auditing.result import Audit
 from labelaudit.errors import LabelAuditError
-from labelaudit.history.rows import check_text, one_of
+from labelaudit.history.rows import one_of
+from labelaudit.history.samples import check_text
 from labelaudit.relabeling.undo_log import checked_line, read_lines, sync_folder
 from labelaudit.reviewing.decisions import ACTIONS, FORMAT, FORMAT_VERSION, LABELLED, Words, check_header
 

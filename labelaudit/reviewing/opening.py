@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from labelaudit.auditing.opening import open_audit
 from labelaudit.auditing.result import Audit
 from labelaudit.errors import LabelAuditError
-from labelaudit.history.rows import check_text
+from labelaudit.history.samples import check_text
 from labelaudit.report.media import Media
 from labelaudit.report.source import history_of
 from labelaudit.reviewing.decision_log import DecisionLog

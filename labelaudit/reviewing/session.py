@@ -186,10 +186,11 @@ class ReviewSession:
             rank = self._rank[sample]
             if is_missing(label):
                 label = None
-            elif label not in self.labels:
-                raise LabelAuditError(f"there is no class {label!r}; the classes are {_listed(self.labels)}")
             else:
-                label = self.labels[self.labels.index(label)]  # Python's own, where NumPy's was passed
+                of_text = {str(one): one for one in self.labels}
+                if str(label) not in of_text:
+                    raise LabelAuditError(f"there is no class {label!r}; the classes are {_listed(self.labels)}")
+                label = of_text[str(label)]  # Python's own, where NumPy's was passed, or a number as text
             if action == "relabel" and label is not None and label == self._given[rank]:
                 action, label = "keep", None
             self.log.decide(_name(reviewer), [(self._ids[rank], self._given[rank])], action, label)

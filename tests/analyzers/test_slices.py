@@ -52,6 +52,16 @@ def test_several_columns_and_small_slices():
     ]
 
 
+def test_a_column_of_very_many_tiny_slices_is_named():
+    samples = pd.DataFrame({"is_label_issue": np.arange(400) % 7 == 0})
+    paths = pd.Series([f"{i % 4}/{i // 2}.png" for i in range(400)], name="path")
+    with pytest.warns(UserWarning, match="column 'path' has 400 different values, each a slice of 1.0 samples on the"):
+        assert len(slices(samples, paths)) == 400
+    assert len(slices(samples, paths, min_samples=2)) == 0
+    assert len(slices(samples, paths.str.split("/").str[0])) == 4
+    assert len(slices(samples, paths.head(90))) == 91
+
+
 def test_numbers_are_cut_into_quantiles():
     samples = pd.DataFrame({"is_label_issue": np.arange(100) >= 80})
     found = slices(samples, pd.Series(np.arange(100.0), name="brightness"), bins=5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,34 @@ def test_loading_what_is_no_audit(tmp_path: Path, text: str | None, message: str
     if text is not None:
         (tmp_path / "audit.json").write_text(text)
     with pytest.raises(LabelAuditError, match=message):
+        labelaudit.load_audit(tmp_path)
+
+
+@pytest.mark.parametrize("part", ["summary", "class_names", "info", "format_version"])
+def test_a_part_of_an_audit_that_is_missing_is_said(history: labelaudit.History, tmp_path: Path, part: str) -> None:
+    labelaudit.audit(history).save(tmp_path)
+    facts = json.loads((tmp_path / "audit.json").read_text())
+    del facts[part]
+    (tmp_path / "audit.json").write_text(json.dumps(facts))
+    with pytest.raises(LabelAuditError, match=r"is damaged: a part of it is missing|version None; this labelaudit"):
+        labelaudit.load_audit(tmp_path)
+
+
+def test_a_column_of_an_audit_that_is_missing_is_said(history: labelaudit.History, tmp_path: Path) -> None:
+    audit = labelaudit.audit(history)
+    audit.save(tmp_path)
+    audit.samples.drop(columns=["mistakenness", "runner_up_label"]).to_parquet(tmp_path / "samples.parquet")
+    assert len(labelaudit.load_audit(tmp_path).issues) == len(audit.issues)
+    audit.samples.drop(columns="reason").to_parquet(tmp_path / "samples.parquet")
+    with pytest.raises(LabelAuditError, match=r"samples.parquet lacks column 'reason'; run the audit again"):
+        labelaudit.load_audit(tmp_path)
+
+
+def test_loading_a_run_says_what_audits_it(tmp_path: Path) -> None:
+    with labelaudit.Recorder(tmp_path) as recorder:
+        recorder.record([0, 1], np.eye(2), [0, 1])
+        recorder.end_epoch()
+    with pytest.raises(LabelAuditError, match=r"holds no audit .*; it is a run, which labelaudit.audit\('"):
         labelaudit.load_audit(tmp_path)
 
 

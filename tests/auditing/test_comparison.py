@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def test_before_and_after_correcting() -> None:
     assert len(found.newly_flagged) == 0
     assert found.before["estimated_errors"] > found.after["estimated_errors"]
     assert found.before["measured"]["recall"] > 0.9
+    assert repr(found) == str(found)
     assert found.after["measured"] is None
     facts = found.to_dict()
     assert (facts["n_common"], facts["only_before"], facts["only_after"]) == (N, 0, 0)
@@ -41,6 +43,15 @@ def test_before_and_after_correcting() -> None:
     back = compare(audit_of(TRUE), audit_of(WRONG))
     assert set(back.newly_flagged.index) == changed
     assert back.newly_flagged["quality_after"].is_monotonic_increasing
+
+
+def test_large_numbers_stay_in_their_columns() -> None:
+    small = compare(audit_of(WRONG), audit_of(TRUE))
+    facts = {**small.before, "n_samples": 1_200_000, "interval": [100_000, 1_000_000]}
+    large = dataclasses.replace(small, before=facts, after=facts)
+    assert "   100,000 to 1,000,000  100,000 to 1,000,000" in str(large)
+    assert len({len(line) for line in str(large).splitlines()[:5]}) == 1
+    assert max(len(line) for line in str(large).splitlines()[:5]) <= 80
 
 
 def test_names_of_one_audit_hold_for_the_other() -> None:

@@ -48,6 +48,8 @@ def test_fiftyone_folder(found: Audit, tmp_path: Path) -> None:
     found.to_fiftyone(tmp_path / "fo")
     places = [row["filepath"] for row in json.loads((tmp_path / "fo" / "samples.json").read_text())["samples"]]
     assert places == [str(Path.cwd() / one) for one in IDS]
+    with pytest.raises(LabelAuditError, match="no image found"):
+        found.to_fiftyone(tmp_path / "fo", images=tmp_path)
     (tmp_path / "fo" / "mine").write_text("x")
     with pytest.raises(LabelAuditError, match="holds other files"):
         found.to_fiftyone(tmp_path / "fo")

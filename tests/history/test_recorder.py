@@ -351,6 +351,14 @@ def test_names_that_no_file_can_hold(tmp_path: Path, options: dict[str, Any], me
         history_from_arrays(np.zeros((1, 2, 2)), [0, 1], **options)
 
 
+def test_ids_of_a_batch_that_no_file_can_hold(tmp_path: Path) -> None:
+    with Recorder(tmp_path) as recorder:
+        with pytest.raises(LabelAuditError, match=r"ids holds 'b\\udce4.png', which is not valid Unicode; rename it"):
+            recorder.record(["a.png", "b\udce4.png"], np.eye(2), [0, 1])
+        recorder.record(["a.png", "b.png"], np.eye(2), [0, 1])
+        recorder.end_epoch()
+
+
 def rows_of(recorder: Recorder, ids: Any = (0, 1, 2), labels: Any = None, **options: Any) -> None:
     """Record samples that are predicted right; the label of sample i is i % 3 where none is given."""
     if labels is None:

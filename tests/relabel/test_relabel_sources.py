@@ -183,6 +183,11 @@ def test_truth_values_are_labels() -> None:
     assert done.labels.dtype == bool
     with pytest.raises(LabelAuditError, match="array of bool cannot hold the new label 2"):
         relabel([False, True, True], wrong.assign(suggested_label=2))
+    named = wrong.assign(given_label="dog", suggested_label="cat")
+    of_objects = np.array([False, True, True], dtype=object)
+    done = relabel(of_objects, named, class_names=["cat", "dog"])
+    assert done.labels is not None
+    assert done.labels.tolist() == [False, True, False]
 
 
 def test_positions_hold_for_all_labels_or_for_none(make_audit: MakeAudit, tmp_path: Path) -> None:

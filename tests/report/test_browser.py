@@ -204,6 +204,22 @@ def test_every_stop_of_the_tab_key_shows_the_focus(browser: Any, demo: Path) -> 
         assert {"A", "BUTTON", "SELECT", "INPUT"} <= seen
 
 
+def test_print_says_what_it_leaves_out(browser: Any, demo: Path) -> None:
+    said = "getComputedStyle(document.getElementById('more'), '::after').content"
+    with opened(browser, demo / "report.html") as page:
+        left = count(page) - page.locator(".la-card").count()
+        assert left > 0
+        page.emulate_media(media="print")
+        assert page.locator("#more").is_visible()
+        assert page.evaluate(said).replace('"', "") == f"{left} more are not printed: show them first."
+        page.emulate_media(media="screen")
+        assert page.evaluate(said) == "none"
+        while page.locator("#more").is_visible():
+            page.locator("#more").click()
+        page.emulate_media(media="print")
+        assert not page.locator("#more").is_visible()
+
+
 def test_print_is_dark_on_white_and_holds_every_chart(browser: Any, demo: Path) -> None:
     with opened(browser, demo / "report.html", scheme="dark") as page:
         page.emulate_media(media="print", color_scheme="dark")

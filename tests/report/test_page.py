@@ -44,6 +44,28 @@ def test_the_file_holds_the_answer_and_the_cards(audit: labelaudit.Audit, tmp_pa
     assert quality == sorted(quality)
 
 
+def test_what_to_html_returns_is_short_where_it_is_printed(audit: labelaudit.Audit, tmp_path: Path) -> None:
+    report = audit.to_html(tmp_path / "report.html", max_cards=5)
+    assert repr(report).splitlines()[0] == f"<report of 5 samples, {report.size / 1e6:.1f} MB>"
+    assert repr(report).splitlines()[1:] == report.notes
+    assert repr(audit.show(max_cards=5)).startswith("<report of 5 samples, ")
+
+
+def test_the_next_command_can_be_typed_as_it_stands(tmp_path: Path) -> None:
+    runs = [tmp_path / "my run", tmp_path / "other"]
+    for run in runs:
+        with labelaudit.Recorder(run) as recorder:
+            recorder.record(np.arange(N), logits()[0], GIVEN)
+            recorder.end_epoch()
+    one, several, memory = (
+        re.sub(r"\s+", " ", html.unescape(make_report(labelaudit.audit(place)).html).split("<h3>Next</h3>")[1])
+        for place in (runs[0], runs, history_of_names(None))
+    )
+    assert f"<code>labelaudit review '{runs[0]}'</code>" in one
+    for text in (several, memory):
+        assert '<code>audit.save("audit")</code>, then <code>labelaudit review audit</code>' in text
+
+
 def test_a_share_of_no_flagged_samples_is_not_shown() -> None:
     none_flagged = labelaudit.audit(history_of_names(NAMES), threshold=0)
     page = re.sub(r"\s+", " ", make_report(none_flagged).html)

@@ -55,6 +55,29 @@ def test_rows_of_a_csv_keep_ids_that_look_like_numbers(tmp_path: Path) -> None:
         open_review(numbers, rows=rows, decisions=tmp_path / "n.jsonl")
 
 
+def test_a_script_may_say_a_class_number_as_text(tmp_path: Path) -> None:
+    found = audit(history_from_arrays(np.full((2, 4, 2), 0.5), [0, 1, 0, 1]))
+    with open_review(found, decisions=tmp_path / "d.jsonl") as review:
+        review.decide(0, "relabel", "1")
+        review.decide(1, "relabel", "1")
+        assert review.table()["action"].tolist() == ["relabel", "keep"]
+        assert review.table()["label"].tolist()[0] == 1
+        with pytest.raises(LabelAuditError, match="there is no class '01'; the classes are 0, 1"):
+            review.decide(2, "relabel", "01")
+
+
+def test_images_may_be_an_array(place: Place, tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", np.zeros((len(IDS), 8, 8), np.uint8))
+    command = [sys.executable, "-m", "labelaudit", "review", str(place.run), "--no-browser", "--json", "--images"]
+    with subprocess.Popen([*command, str(tmp_path / "images.npy")], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = json.loads(process.stdout.readline())["url"]
+        with urllib.request.urlopen(url.replace("/?", "/api/view?reviewer=Ann&")) as answer:
+            assert json.load(answer)["sample"]["image"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+
+
 def test_export(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     log = DecisionLog(place.run / "review" / "decisions.jsonl", audit(place.run))
     log.decide("Ann", [(IDS[0], NAMES[1])], "keep")

@@ -11,6 +11,7 @@ from labelaudit.detection.findings.issues import KINDS, Issues, issues_of
 from labelaudit.detection.findings.scenes import Scenes
 from labelaudit.detection.store.history import DetectionHistory
 from labelaudit.errors import LabelAuditError
+from labelaudit.report.answer import review_of
 from labelaudit.report.curves import Curves
 from labelaudit.report.media import Media
 from labelaudit.report.page import Report
@@ -114,6 +115,7 @@ def _rendered(found: Any, issues: Issues, cards: list[dict[str, Any]], title: st
         n_wrong=f"{sum(counts[kind] for kind in KINDS[:3]):,}",
         n_missing=f"{counts['missing']:,}",
         run=" ".join(places),
+        review=review_of(places),
         notes=notes,
         n_cards=len(cards),
         made_by=f"labelaudit {found.info.get('labelaudit', '')}".strip(),

@@ -23,6 +23,7 @@ function addCards() {
   grid.append(...made);
   const left = found.length - from - made.length;
   more.hidden = left <= 0;
+  more.dataset.left = left.toLocaleString("en"); // what a printed page says in place of the button
   more.textContent = `Show ${Math.min(PAGE, left)} more of ${left.toLocaleString("en")}`;
   return made;
 }
