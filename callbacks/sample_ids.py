@@ -227,7 +227,7 @@ class Positions:
         return None if self._labels is None else self._labels[positions]
 
     def refuse_others(self, before: Positions, split: str) -> None:
-        """Refuse a reloaded dataset where positions mean other samples than before: a larger one, another Subset.
+        """Refuse a reloaded dataset where positions mean other samples than before: of another size, another Subset.
 
         Raises:
             LabelAuditError: so it is.
@@ -235,7 +235,7 @@ class Positions:
         mine, theirs = self._of_subset, before._of_subset
         same = len(mine) == len(theirs) and all(map(np.array_equal, mine, theirs))
         now, then = self.n_samples, before.n_samples
-        if not same or (now is not None and then is not None and now > then):
+        if not same or (now is not None and then is not None and now != then):
             what = "is another Subset" if mine and theirs else f"has {now} samples and had {then}"
             raise LabelAuditError(
                 f"the {split} set that was reloaded {what}: positions would no longer mean the same samples. Put an id"
