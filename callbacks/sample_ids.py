@@ -60,7 +60,14 @@ class TaggingDataset(Dataset[Any]):
     __class__: Any = property(lambda self: self._tagged_dataset.__class__)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return TaggingDataset, (self._tagged_dataset,)
+        return type(self), (self._tagged_dataset,)
+
+
+class BatchTaggingDataset(TaggingDataset):
+    """Only what a loader fetches for a batch comes with its positions; a single sample is the dataset's own."""
+
+    def __getitem__(self, position: Any) -> Any:
+        return self._tagged_dataset[position]
 
 
 class TaggingCollate:
