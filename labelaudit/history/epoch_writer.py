@@ -75,7 +75,7 @@ class EpochWriter(ABC):
         self._manifest_written = False
         self._in_parts: set[str] = set()  # splits whose open epoch a part was saved of
         self._to_remove: list[str] = []
-        self._n_parts = len(self._folder.folders("parts"))  # not 0: there is something to remove
+        self._n_parts = saved_part.next_number(self._folder)  # not 0: there is something to remove
         self._seen = _files(self._folder)  # epoch files, of before and its own
         start = None if start_epoch is None else _epoch_number(start_epoch)
         self._check_what_is_there(overwrite, resume, start, segment)

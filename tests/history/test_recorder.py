@@ -351,6 +351,21 @@ def test_names_that_no_file_can_hold(tmp_path: Path, options: dict[str, Any], me
         history_from_arrays(np.zeros((1, 2, 2)), [0, 1], **options)
 
 
+def test_ids_that_no_file_can_hold(tmp_path: Path) -> None:
+    """As `os.listdir` gives a name that is not UTF-8."""
+    with Recorder(tmp_path) as recorder, pytest.raises(LabelAuditError, match=r"ids of train samples holds .*Unicode"):
+        recorder.record(["a.png", "b\udce9.png"], np.eye(2), [0, 1])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("split", ["val/clean", "../val", "..", "", ".hidden", "val\\clean", "a\0b"])
+def test_splits_whose_files_no_reader_would_find(tmp_path: Path, split: str) -> None:
+    recorder = Recorder(tmp_path / "run")
+    with pytest.raises(LabelAuditError, match="cannot be the name of a folder; expected one such as"):
+        recorder.record([0, 1], np.eye(2), [0, 1], split=split)
+    assert list(tmp_path.iterdir()) == []
+
+
 def rows_of(recorder: Recorder, ids: Any = (0, 1, 2), labels: Any = None, **options: Any) -> None:
     """Record samples that are predicted right; the label of sample i is i % 3 where none is given."""
     if labels is None:

@@ -80,3 +80,22 @@ def test_a_writer_that_was_restarted_replaces_its_own_file(tmp_path: Path) -> No
     for predicted in (1, 2):
         epoch(Recorder(tmp_path, n_samples=N, segment=0, start_epoch=0), predicted)
     assert predictions(tmp_path) == [2]
+
+
+def test_parts_of_a_start_that_was_killed_stay_as_they_are(tmp_path: Path) -> None:
+    """A checkpoint of it may still be resumed from, though another start began in between."""
+
+    def parts(labels: list[int]) -> list[str | None]:
+        recorder = Recorder(tmp_path, n_samples=N, start_epoch=0)
+        names = []
+        for _ in range(3):
+            recorder.record(np.arange(N), np.eye(K)[labels], labels)
+            names.append(recorder.save_part())
+        return names
+
+    killed, later = parts([0, 1, 2, 0, 1, 2]), parts([2, 2, 2, 2, 2, 2])
+    assert not set(killed) & set(later)
+    resumed = Recorder(tmp_path, n_samples=N, start_epoch=0, resume=True)
+    assert resumed.load_part(str(killed[1]))
+    resumed.end_epoch()
+    assert open_history(tmp_path).labels.tolist() == [0, 1, 2, 0, 1, 2]
