@@ -183,6 +183,12 @@ class FollowedLoader:
         newest.clear()
         return ids
 
+    def take_oldest_ids(self) -> Ids:
+        """Positions of the samples of the earliest batch handed out whose were not taken, (n,)."""
+        newest = self._labelaudit_notes.newest
+        assert newest is not None
+        return newest.popleft()[1]
+
     def ids_of(self, batch: Any) -> Ids | None:
         """Positions of the samples of the batch to be used next, (n,); None if this loader did not make it."""
         return self._labelaudit_notes.take(batch)
