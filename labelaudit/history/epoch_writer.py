@@ -123,7 +123,8 @@ class EpochWriter(ABC):
         self._first = last + 1 if start is None else start
         if not files or overwrite:
             self._first = start or 0
-            self._to_remove = layout.data_files(self._folder) if self._writer == 0 else []
+            # the manifest first: what a kill in between leaves must not read like a whole history
+            self._to_remove = [manifest.NAME, *layout.data_files(self._folder)] if self._writer == 0 else []
             return
         if manifest.NAME not in self._folder.names():
             raise LabelAuditError(

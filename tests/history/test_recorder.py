@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from labelaudit import LabelAuditError, Recorder, history_from_arrays, open_history
+from labelaudit.history.folder import _LocalFolder
 
 N, K, EPOCHS = 60, 4, 3
 LABELS = np.arange(N) % K
@@ -424,6 +425,38 @@ def test_overwrite_then_resume_in_the_middle_of_the_first_epoch(tmp_path: Path) 
     rows_of(resumed, [3, 4])
     resumed.end_epoch()
     assert open_history(tmp_path).labels.tolist() == [1, 2, 0, 0, 1]
+
+
+@pytest.mark.parametrize("removed", range(6))
+def test_killed_while_an_old_history_is_overwritten(tmp_path: Path, monkeypatch: Any, removed: int) -> None:
+    """What is left is the old history, the new one or none: never some epochs of the old one as if they were all."""
+    record(tmp_path)
+    remove, calls = _LocalFolder.remove, iter(range(100))
+
+    def until_killed(self: Any, name: str) -> None:
+        if next(calls) == removed:
+            raise KeyboardInterrupt
+        remove(self, name)
+
+    monkeypatch.setattr(_LocalFolder, "remove", until_killed)
+    recorder = Recorder(tmp_path, overwrite=True)
+    rows_of(recorder, labels=(1, 2, 0))
+    if removed > EPOCHS + 1:  # manifest, epochs, samples
+        recorder.end_epoch()
+        assert open_history(tmp_path).labels.tolist() == [1, 2, 0]
+        return
+    with pytest.raises(KeyboardInterrupt):
+        recorder.end_epoch()
+    monkeypatch.undo()
+    if not removed:
+        assert open_history(tmp_path).n_epochs == EPOCHS
+    else:
+        with pytest.raises(LabelAuditError, match=r"no manifest\.json"):
+            open_history(tmp_path)
+    again = Recorder(tmp_path, overwrite=True)
+    rows_of(again, labels=(1, 2, 0))
+    again.end_epoch()
+    assert open_history(tmp_path).labels.tolist() == [1, 2, 0]
 
 
 def test_a_bad_first_batch_decides_nothing(tmp_path: Path) -> None:
