@@ -76,6 +76,14 @@ def test_other_writers_of_the_same_start_and_other_splits_are_no_other_training(
     assert check_history(tmp_path).finished
 
 
+def test_a_rank_that_is_slower_leaves_the_manifest_of_a_quicker_one(tmp_path: Path) -> None:
+    ranks = [Recorder(tmp_path, n_samples=N, writer=rank, segment=0) for rank in range(2)]
+    epoch(ranks[1], 1)
+    ranks[0].record(np.arange(N), np.eye(N, K), np.zeros(N, int))
+    assert ranks[0].save_part() is not None
+    assert open_history(tmp_path).n_epochs == 1
+
+
 def test_a_writer_that_was_restarted_replaces_its_own_file(tmp_path: Path) -> None:
     for predicted in (1, 2):
         epoch(Recorder(tmp_path, n_samples=N, segment=0, start_epoch=0), predicted)
