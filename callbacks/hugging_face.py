@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 from transformers import TrainerCallback
 
-from labelaudit.callbacks.sample_ids import Tagged, TaggingDataset
+from labelaudit.callbacks.sample_ids import BatchTaggingDataset, Tagged, TaggingDataset
 from labelaudit.callbacks.torch_recorder import TorchRecorder
 from labelaudit.errors import LabelAuditError
 from labelaudit.history import Recorder
@@ -156,7 +156,9 @@ class TrainerRecorder(TrainerCallback):
             loader.__dict__["collate_fn"] = _TagFromBatch(collate, self._tag, self._id_key, self._label_key)
         elif isinstance(loader, DataLoader) and not isinstance(loader.dataset, IterableDataset):
             n = len(loader.dataset)  # type: ignore[arg-type]
-            loader.__dict__["dataset"] = TaggingDataset(loader.dataset)
+            batches = loader.batch_sampler is not None  # then no sample is fetched alone
+            tagging = BatchTaggingDataset if batches else TaggingDataset
+            loader.__dict__["dataset"] = tagging(loader.dataset)  # replaced, as loaders are copied from what they show
             loader.__dict__["collate_fn"] = _TagFromPositions(collate, self._tag, self._label_key)
             assert self._recorder is not None
             self._recorder.n_samples = {"train": n}
@@ -172,7 +174,7 @@ class TrainerRecorder(TrainerCallback):
 
     def _after_forward(self, model: Any, args: Any, output: Any) -> None:
         tag, self._now = self._now, None
-        if tag is None or self._recorder is None:  # evaluation, prediction
+        if tag is None or self._recorder is None or not torch.is_grad_enabled():  # evaluation, also of training batches
             return
         logits = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
         if logits is None and isinstance(output, tuple):
@@ -200,7 +202,9 @@ class _TagFromPositions:
     def __init__(self, collate: Any, tag: str, label_key: str) -> None:
         self.collate, self.tag, self.label_key = collate, tag, label_key
 
-    def __call__(self, fetched: Tagged) -> Any:
+    def __call__(self, fetched: Any) -> Any:
+        if not isinstance(fetched, Tagged):  # samples of somebody who looks at the loader
+            return self.collate(fetched)
         return _tagged(self.collate(fetched.data), self.tag, fetched.ids, self.label_key)
 
 

@@ -60,7 +60,14 @@ class TaggingDataset(Dataset[Any]):
     __class__: Any = property(lambda self: self._tagged_dataset.__class__)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return TaggingDataset, (self._tagged_dataset,)
+        return type(self), (self._tagged_dataset,)
+
+
+class BatchTaggingDataset(TaggingDataset):
+    """Only what a loader fetches for a batch comes with its positions; a single sample is the dataset's own."""
+
+    def __getitem__(self, position: Any) -> Any:
+        return self._tagged_dataset[position]
 
 
 class TaggingCollate:
@@ -176,6 +183,12 @@ class FollowedLoader:
         newest.clear()
         return ids
 
+    def take_oldest_ids(self) -> Ids:
+        """Positions of the samples of the earliest batch handed out whose were not taken, (n,)."""
+        newest = self._labelaudit_notes.newest
+        assert newest is not None
+        return newest.popleft()[1]
+
     def ids_of(self, batch: Any) -> Ids | None:
         """Positions of the samples of the batch to be used next, (n,); None if this loader did not make it."""
         return self._labelaudit_notes.take(batch)
@@ -227,7 +240,7 @@ class Positions:
         return None if self._labels is None else self._labels[positions]
 
     def refuse_others(self, before: Positions, split: str) -> None:
-        """Refuse a reloaded dataset where positions mean other samples than before: a larger one, another Subset.
+        """Refuse a reloaded dataset where positions mean other samples than before: of another size, another Subset.
 
         Raises:
             LabelAuditError: so it is.
@@ -235,7 +248,7 @@ class Positions:
         mine, theirs = self._of_subset, before._of_subset
         same = len(mine) == len(theirs) and all(map(np.array_equal, mine, theirs))
         now, then = self.n_samples, before.n_samples
-        if not same or (now is not None and then is not None and now > then):
+        if not same or (now is not None and then is not None and now != then):
             what = "is another Subset" if mine and theirs else f"has {now} samples and had {then}"
             raise LabelAuditError(
                 f"the {split} set that was reloaded {what}: positions would no longer mean the same samples. Put an id"

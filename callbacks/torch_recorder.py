@@ -10,10 +10,12 @@ from typing import Any
 
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from labelaudit.callbacks.background import BackgroundRecorder
 from labelaudit.callbacks.captured_embeddings import CapturedEmbeddings, flat
 from labelaudit.callbacks.options import check_numbers, one_of, refuse_unknown
+from labelaudit.callbacks.prepared_loader import FollowedPrepared, is_prepared
 from labelaudit.callbacks.ranks import answer_of_rank_zero
 from labelaudit.callbacks.sample_ids import Ids, Positions, follow
 from labelaudit.callbacks.step_scores import check_batch
@@ -110,10 +112,13 @@ class TorchRecorder:
             LabelAuditError: the loader is no DataLoader of a map-style dataset.
         """
         try:
-            followed = follow(loader)
+            followed = FollowedPrepared(loader) if is_prepared(loader) else follow(loader)
         except LabelAuditError as error:
+            wrapped = (
+                "" if isinstance(loader, DataLoader) else "Attach the DataLoader before something wraps it, or pass"
+            )
             raise LabelAuditError(
-                f"{error.args[0].split(':')[0]}. Pass the ids: recorder.record(..., ids=ids)"
+                f"{error.args[0].split(':')[0]}. {wrapped or 'Pass'} the ids: recorder.record(..., ids=ids)"
             ) from None
         self._loaders[split] = followed, Positions(followed, unwind=self._unwind)
         self.n_samples[split] = self._loaders[split][1].n_samples
@@ -248,6 +253,13 @@ class TorchRecorder:
         finally:  # where it fails, too: the others wait
             if together:
                 dist.barrier()  # every rank has looked at the folder before one writes to it
+        if self._start is None and recorder.next_epoch > 0 and not self._options.get("resume"):
+            warnings.warn(
+                f"{self.path} holds epochs up to {recorder.next_epoch - 1} of a training that did not come to its end,"
+                " and this one goes on after them. Where the model begins anew pass start_epoch=0, where it goes on"
+                " load_state_dict() of its checkpoint, or resume=True",
+                stacklevel=4,
+            )
         self._start = recorder.next_epoch
         self._writer = BackgroundRecorder(recorder, max_pending_mib=self._max_pending_mib, on_error=self._on_error)
         self._writer.try_out()
@@ -264,6 +276,12 @@ class TorchRecorder:
         loader, positions = self._loaders[split]
         new = loader.n_made - self._used[split]
         self._used[split] = loader.n_made
+        if not loader.n_made:
+            raise LabelAuditError(
+                f"the {split} loader that attach() returned gave no batch: the loop goes over another one, such as"
+                " accelerator.prepare() makes. Attach that one, loader = recorder.attach(accelerator.prepare(loader)),"
+                " or pass ids="
+            )
         if new != 1:
             raise LabelAuditError(
                 f"the {split} loader gave {new} batches since the last record(), so it is unknown which one this is."

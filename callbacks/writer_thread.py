@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from labelaudit.errors import LabelAuditError
-from labelaudit.history.epoch_writer import EpochWriter
+from labelaudit.history.epoch_writer import EpochWriter, SupersededError
 
 
 class WriterThread:
@@ -115,9 +115,12 @@ class WriterThread:
 
 
 def report_error(error: Exception, on_error: str) -> None:
-    """Raise what kept the history from being written ("raise"), or say that recording stopped ("warn")."""
+    """Raise what kept the history from being written ("raise"), or say that recording stopped ("warn").
+
+    A training that another one in its folder has superseded goes on in any case: the mistake was the other one's.
+    """
     hint = "the epochs finished before are whole"
-    if on_error == "warn":
+    if on_error == "warn" or isinstance(error, SupersededError):
         warnings.warn(f"training goes on, recording stopped: {error} ({hint})", stacklevel=3)
         return
     if isinstance(error, LabelAuditError):

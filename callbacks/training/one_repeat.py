@@ -211,6 +211,7 @@ def _quiet() -> None:
     """Silence advice on what is meant as it is."""
     for message in (
         ".*does not have many workers.*",
+        ".*Total length of `DataLoader` across ranks is zero.*",  # nothing to hold out: the plan says so
         ".*LeafSpec.*",  # Lightning's own use of a torch name
         ".*tensorboardX.*",
         ".*Checkpoint directory .* exists.*",

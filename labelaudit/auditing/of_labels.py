@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from labelaudit.embedding import Embeddings
 
 Array = npt.NDArray[Any]
+MATRICES = 5  # of classes x classes in double precision, at most at the same time
 
 
 def audit_labels(
@@ -49,6 +51,7 @@ def audit_labels(
     """Audit a history of classification; arguments as of `audit`."""
     table = opened.table(split)
     _refuse_one_class(opened, table.labels)
+    _refuse_more_classes_than_fit(opened)
     kinds = chosen(analyzers)
     planned = plan(opened, split, None if epochs is None else set(known_epochs(opened, split, epochs)))
     uses = planned.uses
@@ -124,6 +127,25 @@ def _refuse_one_class(opened: History, labels: Array) -> None:
         raise LabelAuditError(
             f"{opened.path}: {what} one label, {name!r}; an audit compares classes and needs samples of at least two"
         )
+
+
+def _refuse_more_classes_than_fit(opened: History) -> None:
+    """Refuse what no memory of this machine could hold, before anything is read."""
+    needed, memory = MATRICES * 8 * opened.n_classes**2, _memory()
+    if memory is not None and needed > memory:
+        raise LabelAuditError(
+            f"{opened.path} has {opened.n_classes:,} classes, and an audit compares every class with every other: that "
+            f"takes about {needed / 2**30:,.0f} GiB of memory, of {memory / 2**30:,.0f} GiB here. What needs no such "
+            "matrix are the statistics of labelaudit.analyzers, such as labelaudit.analyzers.aum(history)"
+        )
+
+
+def _memory() -> int | None:
+    """Return the bytes of memory of this machine; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 def _released(states: list[Accumulator]) -> Iterator[Accumulator]:

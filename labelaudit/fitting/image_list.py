@@ -192,7 +192,8 @@ def _from_table(path: Path) -> ImageList:
         else:
             table = pd.read_csv(path, dtype=str, keep_default_na=False, sep=separator, encoding="utf-8-sig")
     except (ValueError, OSError) as problem:  # pandas' own errors are ValueErrors
-        raise LabelAuditError(f"data_path: {path} cannot be read as a table: {problem}") from None
+        said = " ".join(str(problem).split())  # pandas' own may end in an empty line
+        raise LabelAuditError(f"data_path: {path} cannot be read as a table: {said}") from None
     columns = {str(name).strip().lower(): name for name in table.columns}
     chosen = []
     for kind, known in (("path", PATH_COLUMNS), ("label", LABEL_COLUMNS)):
@@ -219,7 +220,19 @@ def _from_table(path: Path) -> ImageList:
         )
     if not names:
         raise LabelAuditError(f"data_path: {path} has no rows")
-    return _listed(names, [_label(label) for label in given], path.parent)
+    labels = [_label(label) for label in given]
+    _refuse_labels_that_look_alike(set(labels), path)
+    return _listed(names, labels, path.parent)
+
+
+def _refuse_labels_that_look_alike(labels: set[str], path: Path) -> None:
+    """Refuse a label that is another one with spaces around it: they would be two classes."""
+    for label in sorted(labels):
+        if label.strip() != label and label.strip() in labels:
+            raise LabelAuditError(
+                f"data_path: {path} has labels {label.strip()!r} and {label!r}, which differ in spaces only; write one "
+                "class in one way"
+            )
 
 
 def _label(value: Any) -> str:

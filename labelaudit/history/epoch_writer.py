@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+class SupersededError(LabelAuditError):
+    """Another training has begun in the folder since: what this one writes from now on would not count."""
+
+
 class EpochWriter(ABC):
     """One writer of a history. A task's recorder adds how rows are checked (`record`) and what a sample is.
 
@@ -71,7 +75,8 @@ class EpochWriter(ABC):
         self._manifest_written = False
         self._in_parts: set[str] = set()  # splits whose open epoch a part was saved of
         self._to_remove: list[str] = []
-        self._n_parts = len(self._folder.folders("parts"))  # not 0: there is something to remove
+        self._n_parts = saved_part.next_number(self._folder)  # not 0: there is something to remove
+        self._seen = _files(self._folder)  # epoch files, of before and its own
         start = None if start_epoch is None else _epoch_number(start_epoch)
         self._check_what_is_there(overwrite, resume, start, segment)
         # SampleRows of an earlier start of which more is known now
@@ -111,14 +116,18 @@ class EpochWriter(ABC):
         if os.path.isfile(url):
             raise LabelAuditError(f"{url} is a file; a history is a folder. Name another path")
         splits = self._folder.folders("epochs")
-        files = _files(self._folder)
+        files = [file for _, file in self._seen]
         last = max(layout.current_files(files), default=-1)
         newest = max((file.segment for file in files), default=-1)
         self.segment = newest + 1 if segment is None else segment
         self._first = last + 1 if start is None else start
         if not files or overwrite:
             self._first = start or 0
-            self._to_remove = layout.data_files(self._folder) if self._writer == 0 else []
+            if (
+                self._writer == 0
+            ):  # the manifest first: what a kill in between leaves must not read like a whole history
+                old = [manifest.NAME] if manifest.NAME in self._folder.names() else []
+                self._to_remove = old + layout.data_files(self._folder)
             return
         if manifest.NAME not in self._folder.names():
             raise LabelAuditError(
@@ -165,12 +174,12 @@ class EpochWriter(ABC):
     @staticmethod
     def next_segment(path: str | os.PathLike[str]) -> int:
         """Return the number of the next start in a folder; parallel writers must share it."""
-        return max((file.segment for file in _files(open_folder(path))), default=-1) + 1
+        return max((file.segment for _, file in _files(open_folder(path))), default=-1) + 1
 
     @staticmethod
     def recorded_epochs(path: str | os.PathLike[str]) -> list[int]:
         """Return the numbers of the epochs that a folder holds, of any split."""
-        return list(layout.current_files(_files(open_folder(path))))
+        return list(layout.current_files([file for _, file in _files(open_folder(path))]))
 
     def _begin(self, facts: manifest.Manifest) -> manifest.Manifest:
         """Begin a new history with these facts, once its first rows are known to be good. Nothing is written."""
@@ -212,6 +221,7 @@ class EpochWriter(ABC):
         finished: EpochRows = waiting.finished()
         fresh = self._new_samples(finished, split)
         file = EpochFile(number, self.segment, self._writer)
+        self._refuse_another_training(file, split)
         header = {
             "split": split,
             "epoch": number,
@@ -230,12 +240,35 @@ class EpochWriter(ABC):
         if fresh is not None:
             self._write_samples(fresh, split, file)
         self._write_beside(number, split, whole=whole)
+        self._seen.add((split, file))
         self._folder.write(f"{layout.epochs_folder(split)}/{file.name}", data)
         self.discard_epoch(split=split)
         if self._n_parts and whole:
             saved_part.remove(self._folder, split, self._writer, up_to=number)
         self._next[split] = number + 1
         return number
+
+    def _refuse_another_training(self, file: EpochFile, split: str) -> None:
+        """Refuse to write an epoch where another training writes as well."""
+        others = self._written_by_others()
+        if self._is_superseded(others):
+            raise SupersededError(
+                f"another training has begun in {self._folder.url}: its epochs count now, and those of this one no "
+                "longer do. Nothing more is written here. Give every training a folder of its own"
+            )
+        if (split, file) in others:
+            raise LabelAuditError(
+                f"another training is writing to {self._folder.url}, too: epoch {file.epoch} of {split} is there "
+                "already. Give every training a folder of its own"
+            )
+
+    def _written_by_others(self) -> set[tuple[str, EpochFile]]:
+        """Return the epoch files, by split, that others have put there since this start began."""
+        return _files(self._folder) - self._seen
+
+    def _is_superseded(self, others: set[tuple[str, EpochFile]]) -> bool:
+        """Say whether a newer start is among the others."""
+        return any(file.segment > self.segment for _, file in others)
 
     def _is_said(self, facts: manifest.Manifest) -> bool:
         """Say whether another writer's manifest holds these facts already; writer 0 may have called it finished."""
@@ -320,7 +353,8 @@ class EpochWriter(ABC):
         Rows recorded since the last `end_epoch` are forgotten; where the training came to its end, a warning says so.
         """
         unwritten = self.take_unwritten()
-        if self._manifest is not None and self._manifest_written and finished and self._writer == 0:
+        marks = finished and self._manifest_written and self._writer == 0
+        if self._manifest is not None and marks and not self._is_superseded(self._written_by_others()):
             self._manifest = self._manifest.with_(finished=True)
             self._manifest.write(self._folder)
         if finished:
@@ -360,5 +394,7 @@ def _epoch_number(epoch: Any) -> int:
     return number
 
 
-def _files(folder: Folder) -> list[EpochFile]:
-    return [f for split in folder.folders("epochs") for f in layout.list_files(folder, layout.epochs_folder(split))]
+def _files(folder: Folder) -> set[tuple[str, EpochFile]]:
+    """Return all epoch files, each with its split."""
+    splits = folder.folders("epochs")
+    return {(split, file) for split in splits for file in layout.list_files(folder, layout.epochs_folder(split))}

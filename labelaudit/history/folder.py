@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import re
 import tempfile
 import uuid
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from labelaudit.errors import LabelAuditError
+
+_SHORTENED = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/(?!/)")  # one letter is a drive
 
 
 class Folder(Protocol):
@@ -53,8 +56,18 @@ class Folder(Protocol):
 
 def open_folder(path: str | os.PathLike[str]) -> Folder:
     """Return the folder behind a local path or a URL such as ``s3://bucket/run`` (not made yet)."""
-    text = os.fspath(path)
+    text = _text_of(path)
     return _RemoteFolder(text) if _is_remote(text) else _LocalFolder(text.removeprefix("file://"))
+
+
+def _text_of(path: str | os.PathLike[str]) -> str:
+    text = os.fspath(path)
+    if _SHORTENED.match(text):
+        url = text.replace(":/", ":///" if text.startswith("file") else "://", 1)
+        raise LabelAuditError(
+            f"{text!r} is a URL that lost a slash, as pathlib.Path takes it off; pass the text {url!r}"
+        )
+    return text
 
 
 def _is_remote(text: str) -> bool:
@@ -77,7 +90,7 @@ def fixed_place(path: str | os.PathLike[str]) -> str:
     >>> fixed_place("s3://bucket/x"), os.path.isabs(fixed_place("runs/x"))
     ('s3://bucket/x', True)
     """
-    text = os.fspath(path)
+    text = _text_of(path)
     return str(Path(text.removeprefix("file://")).absolute()) if is_relative(text) else text
 
 

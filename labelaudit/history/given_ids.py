@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelaudit.errors import LabelAuditError
+from labelaudit.history import layout
 from labelaudit.history.rows import unique_ids
 from labelaudit.history.samples import Samples, has_id, is_hashed
 
@@ -63,8 +64,9 @@ class GivenIds:
                 more |= {} if told is None else {split: told}
         return more
 
-    def check_kind(self, ids: Array, split: str) -> None:
-        """Refuse text where samples went by integers before, and the other way round."""
+    def check(self, ids: Array, split: str) -> None:
+        """Refuse a split that no folder can be named after; text where samples went by integers, and the reverse."""
+        layout.check_split(split)
         text = ids.dtype.kind not in "iu"
         if text and split in self._splits and not (self._ids is None and self._true_labels is None):
             option = "planted" if self._ids is None else "sample_ids"

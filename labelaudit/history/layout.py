@@ -11,8 +11,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from labelaudit.errors import LabelAuditError
 from labelaudit.history.folder import Folder
 
+_SPLIT = re.compile(r"[^\s./\\:*?\"<>|\x00-\x1f][^/\\:*?\"<>|\x00-\x1f]*")
 _PATTERN = re.compile(r"e(\d{5,})-s(\d{2,})-w(\d{4,})\.arrow")
 
 
@@ -28,6 +30,19 @@ class EpochFile:
     def name(self) -> str:
         """File name, such as ``e00003-s00-w0000.arrow``."""
         return f"e{self.epoch:05d}-s{self.segment:02d}-w{self.writer:04d}.arrow"
+
+
+def check_split(split: str) -> None:
+    """Refuse a split whose name is not that of one folder: its files would lie where no reader looks.
+
+    >>> check_split("a/b")
+    Traceback (most recent call last):
+        ...
+    labelaudit.errors.LabelAuditError: split='a/b' cannot be the name of a folder; expected one such as "a_b"
+    """
+    if not _SPLIT.fullmatch(split):
+        plain = re.sub(r"\W+", "_", split).strip("_") or "val"
+        raise LabelAuditError(f'split={split!r} cannot be the name of a folder; expected one such as "{plain}"')
 
 
 def epochs_folder(split: str) -> str:

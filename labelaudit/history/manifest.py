@@ -69,7 +69,7 @@ def read_manifest(folder: Folder) -> Manifest:
     where = f"{folder.url}/{NAME}"
     try:
         facts = json.loads(bytes(folder.read(NAME)))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise LabelAuditError(f"{where} is damaged: it is not JSON. Restore it from a copy") from None
     if not isinstance(facts, dict) or facts.pop("format", None) != FORMAT:
         raise LabelAuditError(f"{where} is not a labelaudit manifest, so {folder.url} is no history")

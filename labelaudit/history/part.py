@@ -14,6 +14,7 @@ from labelaudit.history.samples import find, numbers
 
 Array = npt.NDArray[Any]
 Rows = slice | Array
+SUMMARY = ("loss", "other_loss", "other", "entropy")
 
 
 @dataclass
@@ -80,9 +81,7 @@ class EpochPart:
         if "scores" in self.columns:
             scores = np.stack([of_class[here] for of_class in self.columns["scores"]])
             return scores_frame(scores, labels, shifted=self.shifted)
-        loss, other_loss, other, entropy = (
-            self.columns[name][here] for name in ("loss", "other_loss", "other", "entropy")
-        )
+        loss, other_loss, other, entropy = (self.columns[name][here] for name in SUMMARY)
         return SummaryFrame(loss, other_loss, other, entropy, labels, self.n_classes)
 
 
@@ -122,7 +121,7 @@ def _keys_of(table: pa.Table) -> Array:
 def _stored_columns(table: pa.Table, n_classes: int) -> dict[str, Any]:
     if "score_0" in table.column_names:
         return {"scores": [numbers(table[f"score_{k}"]) for k in range(n_classes)]}
-    return {name: numbers(table[name]) for name in ("loss", "other_loss", "other", "entropy")}
+    return {name: numbers(table[name]) for name in SUMMARY}
 
 
 def _gathered(parts: list[dict[str, Any]], order: Array) -> dict[str, Any]:

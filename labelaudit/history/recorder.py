@@ -146,7 +146,7 @@ class Recorder(EpochWriter):
             facts = self._take_for_logits()
         encode.check_scores(scores_, ids_, facts.scores_are)
         self._check_rows(ids_, labels_, facts, split)
-        self._given.check_kind(ids_, split)
+        self._given.check(ids_, split)
         packed, broken = encode.packed(
             scores_,
             labels_,

@@ -18,7 +18,7 @@ from labelaudit.history.epoch_rows import EpochRows
 from labelaudit.history.folder import Folder
 from labelaudit.history.manifest import NAME as MANIFEST
 from labelaudit.history.manifest import Manifest, read_manifest
-from labelaudit.history.part import EpochPart, part_of_tables
+from labelaudit.history.part import SUMMARY, EpochPart, part_of_tables
 from labelaudit.history.rows import FinishedEpoch
 from labelaudit.history.samples import Samples
 
@@ -97,7 +97,14 @@ class StoredRun:
         for file in self._files[split][epoch]:
             name = f"{layout.epochs_folder(split)}/{file.name}"
             where, verified = f"{self.url}/{name} (epoch {epoch})", name in self._verified
-            header, table = arrow_file.decode(self.folder.read(name), where, verified=verified, spare=True)
+            try:
+                data = self.folder.read(name)
+            except FileNotFoundError:
+                raise LabelAuditError(
+                    f"{where} is no longer where it was when the history was opened: it was moved or replaced. Open it "
+                    "again"
+                ) from None
+            header, table = arrow_file.decode(data, where, verified=verified, spare=True)
             self._verified.add(name)
             if (header["epoch"], header["split"]) != (epoch, split):
                 raise LabelAuditError(
@@ -111,6 +118,8 @@ class StoredRun:
         """Return an epoch's predictions."""
         keys = self.samples(split).keys
         tables = self.tables(split, epoch)
+        for file, table in zip(self._files[split][epoch], tables, strict=True):
+            self._refuse_other_columns(file, table, split)
         try:
             return part_of_tables(tables, keys, self.manifest.n_classes)
         except KeyError:
@@ -130,6 +139,17 @@ class StoredRun:
     def n_rows(self, split: str, epoch: int) -> int:
         """Return how many samples an epoch saw, once its files are found to be whole."""
         return len(self.open_epoch(split, epoch))
+
+    def _refuse_other_columns(self, file: layout.EpochFile, table: pa.Table, split: str) -> None:
+        """Refuse a file of a history with other classes, or of which something else was kept."""
+        n_classes, keep = self.manifest.n_classes, self.manifest.keep
+        found = {name for name in table.column_names if name.startswith("score_") or name in SUMMARY}
+        if found != (set(SUMMARY) if keep == "summary" else {f"score_{k}" for k in range(n_classes)}):
+            shown = ", ".join(sorted(found)[:4]) + (", ..." if len(found) > 4 else "")
+            raise LabelAuditError(
+                f"{self.url}/{layout.epochs_folder(split)}/{file.name} is of another history: it holds "
+                f'{shown or "no scores"}, and {MANIFEST} says {n_classes} classes, keep="{keep}". Put it where it was'
+            )
 
     def _refuse_no_samples(self, split: str, found: int) -> None:
         if not found and split in self.splits:

@@ -18,13 +18,19 @@ from labelaudit.history.folder import Folder
 from labelaudit.history.layout import parts_folder
 from labelaudit.history.manifest import Manifest
 
-_NAME = re.compile(r"e(\d{5,})-s\d{2,}-p\d{4,}(-w\d{4,}\.arrow)?")
+_NAME = re.compile(r"e(\d{5,})-s\d{2,}-p(\d{4,})(-w\d{4,}\.arrow)?")
 _MUST_AGREE = ("task", "n_classes", "keep", "precision", "scores_are", "keys")
 
 
 def name_of(epoch: int, segment: int, number: int) -> str:
     """What all writers of one checkpoint call their parts, such as ``e00003-s00-p0000``."""
     return f"e{epoch:05d}-s{segment:02d}-p{number:04d}"
+
+
+def next_number(folder: Folder) -> int:
+    """Return a number that no part in a folder has; 0 where there are none."""
+    names = [name for split in folder.folders("parts") for name in folder.names(parts_folder(split))]
+    return max((int(match[2]) + 1 for match in map(_NAME.fullmatch, names) if match), default=0)
 
 
 def write(folder: Folder, split: str, name: str, writer: int, epoch: EpochRows, facts: Manifest) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -183,9 +185,9 @@ def _from_npz(path: Path) -> History:
     if not path.is_file():
         raise LabelAuditError(f"there is no file {path}")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, KeyError) as problem:
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as problem:
         raise LabelAuditError(f"{path} cannot be read as a NumPy archive without pickles: {problem}") from None
     name = next((name for name in ("scores", "pred_probs", "logits") if name in arrays), None)
     if name is None or "labels" not in arrays:

@@ -259,6 +259,16 @@ def test_what_is_no_history_is_refused(arguments: tuple, options: dict, message:
         labelaudit.audit(*arguments, **options)
 
 
+def test_more_classes_than_memory_holds_are_refused(tmp_path: Path) -> None:
+    k = 1_000_000
+    with labelaudit.Recorder(tmp_path, keep="summary") as recorder:
+        recorder.record([0, 1], np.eye(2, k, dtype=np.float32), [0, 1])
+        recorder.end_epoch()
+    with pytest.raises(LabelAuditError, match=r"1,000,000 classes.*GiB of memory.*labelaudit\.analyzers\.aum"):
+        labelaudit.audit(tmp_path)
+    assert labelaudit.analyzers.aum(labelaudit.open_history(tmp_path)).shape == (2,)
+
+
 def test_one_class_is_refused() -> None:
     with pytest.raises(LabelAuditError, match="the only sample has one label, 1"):
         labelaudit.audit(labelaudit.history_from_arrays(np.zeros((2, 1, 3)), [1]))

@@ -98,3 +98,19 @@ def test_a_store_that_cannot_be_looked_at(tmp_path: Path, monkeypatch: Any, on_e
         with pytest.warns(UserWarning, match="recording stopped.*Permission denied"):
             fit.fit(module, loader())
         assert sorted(module.said["train"]) == [0, 1]
+
+
+def test_another_training_that_begins_in_its_folder_stops_the_recording_only(tmp_path: Path) -> None:
+    """Whoever began it made the mistake; the training that had the folder first is not lost for it."""
+    other = Spy()
+
+    class Module(Spy):
+        def on_train_epoch_start(self) -> None:
+            if self.current_epoch == 2:
+                trainer(PredictionRecorder(tmp_path / "run"), max_epochs=1).fit(other, loader())
+
+    module = Module()
+    with pytest.warns(UserWarning, match=r"training goes on, recording stopped: another training has begun in"):
+        trainer(PredictionRecorder(tmp_path / "run"), max_epochs=4).fit(module, loader())
+    assert sorted(module.said["train"]) == [0, 1, 2, 3]
+    assert_recorded(tmp_path / "run", other.said["train"])

@@ -86,14 +86,30 @@ def test_a_subset_that_changes_when_it_is_reloaded(tmp_path: Any, subset_ids: st
         assert_recorded(tmp_path / "run", module.said["train"])
 
 
-def test_a_dataset_that_grows_when_it_is_reloaded(tmp_path: Any) -> None:
+@pytest.mark.parametrize("more", [10, -10])
+def test_a_dataset_that_grows_or_shrinks_when_it_is_reloaded(tmp_path: Any, more: int) -> None:
     class Module(Spy):
         def train_dataloader(self) -> Any:
-            return loader(TensorDataset(*features_and_labels(20 + 10 * self.current_epoch)))
+            return loader(TensorDataset(*features_and_labels(20 + more * self.current_epoch)))
 
-    with pytest.raises(LabelAuditError, match=r"reloaded has 30 samples and had 20.*id_key='id'"):
+    with pytest.raises(LabelAuditError, match=rf"reloaded has {20 + more} samples and had 20.*id_key='id'"):
         trainer(PredictionRecorder(tmp_path / "run"), reload_dataloaders_every_n_epochs=1).fit(Module())
     assert open_history(tmp_path / "run").n_epochs == 1
+
+
+def test_a_dataset_that_shrinks_with_ids_of_its_own(tmp_path: Any) -> None:
+    class Module(Spy):
+        def train_dataloader(self) -> Any:
+            x, y = features_and_labels()
+            kept = slice(10 * self.current_epoch, None)
+            return loader(TensorDataset(x[kept], y[kept], torch.arange(N)[kept]))
+
+        def step(self, split: str, batch: Any) -> Any:
+            return super().step(split, batch[:2])
+
+    module = Module()
+    trainer(PredictionRecorder(tmp_path / "run", id_key=2), reload_dataloaders_every_n_epochs=1).fit(module)
+    assert_recorded(tmp_path / "run", module.said["train"])
 
 
 class Doubling(DataLoader[Any]):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from spy import N, assert_recorded, features_and_labels, loader
 from torch import nn
-from torch.utils.data import IterableDataset, Subset, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
 from labelaudit import LabelAuditError, open_history
 from labelaudit.callbacks import TorchRecorder, TrainerRecorder
@@ -272,3 +272,50 @@ def test_a_full_disk_stops_training_or_not(tmp_path: Path, monkeypatch: Any) -> 
                     loop.train(recorder, data, range(1, 3))
         recorder.close(finished=False)
         assert open_history(path).epochs == [0]
+
+
+def test_a_rerun_that_goes_on_without_a_checkpoint_is_said(tmp_path: Path) -> None:
+    """A killed script that is started again begins anew, and its epochs would stand after those of the first run."""
+    killed, path = Loop(), tmp_path / "run"
+    recorder = TorchRecorder(path)
+    killed.train(recorder, recorder.attach(loader()))
+    recorder, again = TorchRecorder(path), Loop()
+    data = recorder.attach(loader())
+    with pytest.warns(UserWarning, match=r"holds epochs up to 1 of a training that did not.*start_epoch=0"):
+        again.train(recorder, data, range(2, 3))
+    recorder = TorchRecorder(path, resume=True)
+    Loop().train(recorder, recorder.attach(loader()), range(3, 4))
+    anew = Loop()
+    with TorchRecorder(path, start_epoch=0) as recorder:
+        anew.train(recorder, recorder.attach(loader()))
+    assert_recorded(path, anew.said)
+
+
+@pytest.mark.parametrize("options", [{}, {"num_workers": 2}], ids=["here", "workers"])
+def test_a_loader_that_accelerate_prepared(tmp_path: Path, options: Any) -> None:
+    accelerate = pytest.importorskip("accelerate")
+    loop = Loop()
+    prepared = accelerate.Accelerator(cpu=True).prepare(loader(**options))
+    inner = prepared.base_dataloader
+    with TorchRecorder(tmp_path / "run") as recorder:
+        data = recorder.attach(prepared)
+        assert len(data) == len(prepared)
+        assert data.dataset is inner.dataset
+        loop.train(recorder, data)
+        for _, batch in zip(range(3), data, strict=False):  # left early, though one batch more was fetched
+            recorder.record(*loop.step(2, batch))
+        recorder.end_epoch()
+        loop.train(recorder, data, range(3, 4))
+    assert_recorded(tmp_path / "run", loop.said)
+    assert prepared.base_dataloader is inner
+
+
+def test_loaders_that_were_made_anew_of_the_attached_one_are_said(tmp_path: Path) -> None:
+    accelerator = pytest.importorskip("accelerate").Accelerator(cpu=True)
+    recorder = TorchRecorder(tmp_path / "run")
+    with pytest.raises(LabelAuditError, match=r"gave no batch: .*recorder.attach\(accelerator.prepare\(loader\)\)"):
+        Loop().train(recorder, accelerator.prepare(recorder.attach(loader())))
+    with pytest.raises(LabelAuditError, match=r"DataLoaderDispatcher of accelerate .* batches\. Pass the ids"):
+        recorder.attach(type("DataLoaderDispatcher", (DataLoader,), {"base_dataloader": None})(range(3)))
+    with pytest.raises(LabelAuditError, match="Attach the DataLoader before something wraps it, or pass the ids"):
+        recorder.attach(iter(loader()))

@@ -108,6 +108,40 @@ def test_evaluation_is_not_recorded(tmp_path: Path) -> None:
     assert_recorded(tmp_path / "run", model.said)
 
 
+class Accuracy(TrainerCallback):
+    """Predicts the training set after each epoch, by what the loader shows."""
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        model, loader = kwargs["model"].eval(), kwargs["train_dataloader"]
+        kept = model.head.weight.detach().clone()
+        with torch.no_grad():
+            model.head.weight.zero_()  # another prediction than in training
+            for batch in loader:
+                model(**batch)
+            model.head.weight.copy_(kept)
+        model.train()
+        self.samples = [loader.dataset[i] for i in range(3)]
+        self.batch = loader.collate_fn(self.samples)
+        self.isinstance = isinstance(loader.dataset, Rows)
+
+
+@pytest.mark.parametrize("first", ["recorder", "other"])
+def test_predictions_of_the_training_set_beside_the_training_are_not_recorded(tmp_path: Path, first: str) -> None:
+    other, recorder = Accuracy(), TrainerRecorder(tmp_path / "run")
+    callbacks = [recorder, other] if first == "recorder" else [other, recorder]
+    recorded = run(tmp_path, *callbacks, num_train_epochs=3, max_steps=17)  # the last epoch sees some samples only
+    assert_recorded(tmp_path / "run", recorded.model.said)
+
+
+def test_whoever_looks_at_the_loader_sees_the_samples(tmp_path: Path) -> None:
+    other = Accuracy()
+    run(tmp_path, TrainerRecorder(tmp_path / "run"), other)
+    assert [sample["idx"] for sample in other.samples] == [1000, 1001, 1002]
+    assert sorted(other.batch) == ["labels", "x"]
+    assert other.batch["labels"].tolist() == features_and_labels()[1][:3].tolist()
+    assert other.isinstance
+
+
 def test_removed_columns_are_said(tmp_path: Path) -> None:
     with pytest.raises(LabelAuditError, match=r"id_key='idx', but remove_unused_columns=True.*=False"):
         run(tmp_path, TrainerRecorder(tmp_path / "run", id_key="idx"))

@@ -322,6 +322,13 @@ print(seen, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert grown < 100_000  # kilobytes
 
 
+def test_single_images_of_each_class_are_never_held_out(tmp_path: Path) -> None:
+    write_tree(tmp_path / "data", per_class=1)
+    found = fit(data_path=tmp_path / "data", results_path=tmp_path / "r", progress=False, num_epochs=1, n_repeats=2)
+    assert found.coverage == 0
+    assert found.corrections["num_preds"].tolist() == [0] * len(CLASSES)
+
+
 def test_one_class_only(tmp_path: Path) -> None:
     write_tree(tmp_path / "all", per_class=2)
     (tmp_path / "data").mkdir()

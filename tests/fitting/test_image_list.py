@@ -104,6 +104,8 @@ def test_tables(tmp_path: Path, suffix: str) -> None:
         ("path,label\n", "has no rows"),
         ("path;label\na;b\n", r"columns of .*t.csv are separated by ';'; expected ','"),
         ('path,label\n"a', "cannot be read as a table"),
+        ("path,label\na,b\nc,d,e\n", r"cannot be read as a table: .* saw 3$"),
+        ("path,label\na,cat\nb, cat\n", "has labels 'cat' and ' cat', which differ in spaces only"),
     ],
 )
 def test_tables_that_say_nothing(tmp_path: Path, text: str, message: str) -> None:

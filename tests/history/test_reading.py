@@ -227,6 +227,35 @@ def test_a_renamed_epoch_file_is_found(run: Path) -> None:
         open_history(run).epoch(8)
 
 
+@pytest.mark.parametrize(("k", "keep"), [(2, "scores"), (4, "scores"), (3, "summary")])
+def test_an_epoch_file_of_another_history_is_refused(run: Path, tmp_path: Path, k: int, keep: str) -> None:
+    with Recorder(tmp_path / "other", n_samples=N, keep=keep) as recorder:
+        for _ in range(3):
+            recorder.record(np.arange(N), np.zeros((N, k)), LABELS % k)
+            recorder.end_epoch()
+    shutil.copy(epoch_file(tmp_path / "other", 2), epoch_file(run, 2))
+    message = r'e00002-s00-w0000.arrow is of another history: .*, and manifest.json says 3 classes, keep="scores"'
+    with pytest.raises(LabelAuditError, match=message):
+        open_history(run).epoch(2)
+    (problem,) = check_history(run).problems
+    assert "is of another history" in problem
+
+
+def test_a_history_that_is_moved_while_it_is_open(run: Path) -> None:
+    history = open_history(run)
+    history.epoch(0)
+    run.rename(run.with_name("moved"))
+    with pytest.raises(LabelAuditError, match=r"\(epoch 1\) is no longer where it was.*Open it again"):
+        history.epoch(1)
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/run", "memory://run", "file:///tmp/run"])
+def test_a_url_that_went_through_pathlib_is_refused(url: str) -> None:
+    for use in (open_history, Recorder):
+        with pytest.raises(LabelAuditError, match=f"lost a slash.*pass the text '{url}'"):
+            use(Path(url))
+
+
 def test_a_future_format_is_refused(run: Path) -> None:
     path = run / "manifest.json"
     facts = json.loads(path.read_text()) | {"format_version": 3}
@@ -236,7 +265,13 @@ def test_a_future_format_is_refused(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("{", "it is not JSON"), ("[]", "not a labelaudit manifest"), ("{}", "not a labelaudit")]
+    ("text", "message"),
+    [
+        ("{", "it is not JSON"),
+        ("[" * 100_000, "it is not JSON"),
+        ("[]", "not a labelaudit manifest"),
+        ("{}", "not a labelaudit"),
+    ],
 )
 def test_a_broken_manifest_is_refused(run: Path, text: str, message: str) -> None:
     (run / "manifest.json").write_text(text)
@@ -281,6 +316,20 @@ def test_npz(tmp_path: Path) -> None:
     np.savez(tmp_path / "pickle.npz", scores=np.array([{}], dtype=object), labels=LABELS)
     with pytest.raises(LabelAuditError, match="without pickles"):
         open_history(tmp_path / "pickle.npz")
+
+
+@pytest.mark.parametrize("damage", ["cut off", "a flipped byte", "an array alone"])
+def test_a_damaged_npz(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "run.npz"
+    np.savez_compressed(path, scores=SCORES, labels=LABELS)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 255
+    path.write_bytes(data if damage == "a flipped byte" else data[:-100])
+    if damage == "an array alone":
+        with path.open("wb") as file:
+            np.save(file, SCORES)
+    with pytest.raises(LabelAuditError, match=r"run\.npz cannot be read as a NumPy archive"):
+        open_history(path)
 
 
 def test_files_open_with_nothing_but_arrow(run: Path) -> None:

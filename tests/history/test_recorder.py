@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from labelaudit import LabelAuditError, Recorder, history_from_arrays, open_history
+from labelaudit.history.folder import _LocalFolder
 
 N, K, EPOCHS = 60, 4, 3
 LABELS = np.arange(N) % K
@@ -359,6 +360,14 @@ def test_ids_of_a_batch_that_no_file_can_hold(tmp_path: Path) -> None:
         recorder.end_epoch()
 
 
+@pytest.mark.parametrize("split", ["val/clean", "../val", "..", "", ".hidden", "val\\clean", "a\0b"])
+def test_splits_whose_files_no_reader_would_find(tmp_path: Path, split: str) -> None:
+    recorder = Recorder(tmp_path / "run")
+    with pytest.raises(LabelAuditError, match="cannot be the name of a folder; expected one such as"):
+        recorder.record([0, 1], np.eye(2), [0, 1], split=split)
+    assert list(tmp_path.iterdir()) == []
+
+
 def rows_of(recorder: Recorder, ids: Any = (0, 1, 2), labels: Any = None, **options: Any) -> None:
     """Record samples that are predicted right; the label of sample i is i % 3 where none is given."""
     if labels is None:
@@ -417,6 +426,38 @@ def test_overwrite_then_resume_in_the_middle_of_the_first_epoch(tmp_path: Path) 
     rows_of(resumed, [3, 4])
     resumed.end_epoch()
     assert open_history(tmp_path).labels.tolist() == [1, 2, 0, 0, 1]
+
+
+@pytest.mark.parametrize("removed", range(6))
+def test_killed_while_an_old_history_is_overwritten(tmp_path: Path, monkeypatch: Any, removed: int) -> None:
+    """What is left is the old history, the new one or none: never some epochs of the old one as if they were all."""
+    record(tmp_path)
+    remove, calls = _LocalFolder.remove, iter(range(100))
+
+    def until_killed(self: Any, name: str) -> None:
+        if next(calls) == removed:
+            raise KeyboardInterrupt
+        remove(self, name)
+
+    monkeypatch.setattr(_LocalFolder, "remove", until_killed)
+    recorder = Recorder(tmp_path, overwrite=True)
+    rows_of(recorder, labels=(1, 2, 0))
+    if removed > EPOCHS + 1:  # manifest, epochs, samples
+        recorder.end_epoch()
+        assert open_history(tmp_path).labels.tolist() == [1, 2, 0]
+        return
+    with pytest.raises(KeyboardInterrupt):
+        recorder.end_epoch()
+    monkeypatch.undo()
+    if not removed:
+        assert open_history(tmp_path).n_epochs == EPOCHS
+    else:
+        with pytest.raises(LabelAuditError, match=r"no manifest\.json"):
+            open_history(tmp_path)
+    again = Recorder(tmp_path, overwrite=True)
+    rows_of(again, labels=(1, 2, 0))
+    again.end_epoch()
+    assert open_history(tmp_path).labels.tolist() == [1, 2, 0]
 
 
 def test_a_bad_first_batch_decides_nothing(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ class DetectionWriter(EpochWriter):
             beyond = (ids < 0) | (ids >= length)
             if beyond.any():
                 raise LabelAuditError(f"image {ids[beyond][0]} is no position in a {split} set of {length:,} images")
-        self._given.check_kind(ids, split)
+        self._given.check(ids, split)
         self._given.note_kind(split, text=ids.dtype.kind not in "iu")
         if self._manifest is None:
             self._begin(self._facts(ids))
