@@ -11,7 +11,7 @@ from labelaudit.embedding.duplicates import checked_threshold
 from labelaudit.embedding.found import Found
 from labelaudit.embedding.neighbours import nearest_of
 from labelaudit.embedding.queries import AGGREGATIONS, distances_to
-from labelaudit.embedding.thinning import keep_apart, keep_number
+from labelaudit.embedding.thinning import keep, keep_number
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.rows import one_of
 
@@ -147,7 +147,7 @@ class Similarity(Found):
             raise LabelAuditError("pass either threshold= (a distance) or fraction= (a share of the samples)")
         if threshold is not None:
             reach = checked_threshold(threshold)
-            return self._keep(keep_apart(self._space, self._rows, reach), reach)
+            return self._keep(keep(self._space, self._rows, reach), reach)
         assert fraction is not None
         if not 0 <= fraction <= 1:
             raise LabelAuditError(f"fraction={fraction} is out of range; expected a share of the samples, 0 to 1")
