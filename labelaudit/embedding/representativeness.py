@@ -10,6 +10,7 @@ import numpy.typing as npt
 from labelaudit.embedding.distance import Space
 from labelaudit.embedding.thinning import near_earlier
 from labelaudit.history.rows import one_of
+from labelaudit.options import check_whole
 
 Array = npt.NDArray[Any]
 
@@ -36,6 +37,8 @@ def representativeness(vectors: Array, method: str, n_clusters: int, seed: int, 
         as_fiftyone: the distance, not one minus it.
     """
     one_of("method", method, METHODS)
+    check_whole("n_clusters", n_clusters, 1)
+    check_whole("seed", seed)
     n = len(vectors)
     if n == 0:
         return np.empty(0)
