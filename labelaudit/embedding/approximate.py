@@ -2,7 +2,8 @@
 
 An inverted file: k-means splits the vectors into cells, and a sample's neighbours are searched in the cells nearest to
 it. In how many, is settled on the data themselves: the exact neighbours of some samples are computed, and the number of
-cells is doubled until the search finds enough of them. What share it finds is part of the answer.
+cells is doubled until the search finds enough of them. What share it finds is part of the answer. Where that takes so
+many cells that comparing everything with everything is no slower, that is done, and the answer is exact.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelaudit.embedding.distance import Space
-from labelaudit.embedding.neighbours import Neighbours, nearest_of, without_twins
+from labelaudit.embedding.neighbours import Neighbours, among_different, nearest_of, without_twins
 from labelaudit.errors import LabelAuditError
 
 Array = npt.NDArray[Any]
@@ -22,6 +23,7 @@ Array = npt.NDArray[Any]
 RECALL = 0.95  # share of the true neighbours to find, on the samples it is tried on
 TRIED = 500  # samples
 FIRST_CELLS = 8
+SLOWER = 8  # times as long as in matrix products takes the same comparison in the cells
 CELLS = 4  # times the square root of the number of samples
 TRAINED_ON = 64  # samples a cell
 CHUNK = 16_384  # samples searched at a time
@@ -78,10 +80,17 @@ def _search(faiss: Any, space: Space, k: int, recall: float, seconds: dict[str, 
     while True:
         got = _candidates(index, space, tried, k)[0]
         found = float((got[:, :, None] == truth[:, None, :]).any(axis=1).mean())
-        if found >= recall or index.nprobe >= cells:
+        if found >= recall or SLOWER * index.nprobe >= cells:
             break
-        index.nprobe = min(2 * index.nprobe, cells)
+        index.nprobe *= 2
     times.append(time.perf_counter())
+    if SLOWER * index.nprobe >= cells:  # the vectors lie in no groups: comparing them all is no slower
+        exact = among_different(space, k)
+        if seconds is not None:
+            seconds.update(
+                zip(("build", "settle", "query"), np.diff([*times, time.perf_counter()]).tolist(), strict=True)
+            )
+        return exact
     indices, distances = np.empty((n, k), np.int64), np.empty((n, k))
     for low in range(0, n, CHUNK):
         rows = np.arange(low, min(low + CHUNK, n))

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from labelaudit.embedding.cells import close_blocks
 from labelaudit.embedding.distance import Space
-from labelaudit.embedding.neighbours import tiles
 
 Array = npt.NDArray[Any]
 
@@ -41,18 +41,18 @@ def within(space: Space, rows: Array, threshold: float, most: int, groups: Array
         Pairs of numbers of ``rows``.
     """
     first, later, found = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
-    for here, there in tiles(len(rows)):
-        close = space.within(rows[here], rows[there], threshold)
-        if groups is not None:
-            close &= groups[here][:, None] != groups[there]
-        if here == there:
-            close = np.triu(close, 1)
-        i, j = np.nonzero(close)
+    for left, right, mirrored in close_blocks(space, rows, threshold):
+        i, j = space.close(rows[left], rows[right], threshold)
+        i, j = left[i], right[j]
+        wanted = np.ones(len(i), bool) if groups is None else groups[i] != groups[j]
+        if mirrored:
+            wanted &= i < j
+        i, j = i[wanted], j[wanted]
         found += len(i)
         if found > most:
             return None
-        first.append(i + here.start)
-        later.append(j + there.start)
+        first.append(np.minimum(i, j))
+        later.append(np.maximum(i, j))
     of, others = np.concatenate(first), np.concatenate(later)
     order = np.lexsort((others, of))
     of, others = of[order], others[order]

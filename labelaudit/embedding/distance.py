@@ -54,6 +54,8 @@ class Space:
             self.fast = _cast(vectors, dtype, lambda block: (block - centre) / self.unit)
         self.squares = np.einsum("ij,ij->i", self.fast, self.fast)
         self.longest = float(np.sqrt(self.squares.max(initial=0)))  # of the fast vectors
+        self._lost = self.squares == 0 if metric == "cosine" else np.zeros(0, bool)  # vectors without a direction
+        self._some_lost = bool(self._lost.any())
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -68,6 +70,8 @@ class Space:
         found: Array = self.fast[rows] @ self.fast[columns].T
         if self.metric == "cosine":
             np.subtract(1, found, out=found)
+            if self._some_lost:
+                found[np.ix_(self._lost[rows], self._lost[columns])] = 0
         else:
             found *= -2
             found += self.squares[columns]
@@ -87,6 +91,14 @@ class Space:
             return distance
         return np.square(np.minimum(distance / self.unit, LARGE))
 
+    def reach(self, threshold: float) -> float:
+        """Return a Euclidean distance that no two fast vectors exceed whose distance is at most a threshold."""
+        if self.metric == "cosine":
+            found = 2 * (threshold + 2 * self.slack)  # of vectors of length 1, the square is twice the distance
+        else:
+            found = float(self.to_fast(threshold)) + self.slack * (2 * self.longest) ** 2
+        return min(float(np.sqrt(found)), 2.01 * self.longest)
+
     def within(self, rows: Array, columns: Array, threshold: float) -> Array:
         """Say which distances of a block are at most a threshold, (m, w) bool; none is decided by rounding."""
         values, reach = self.block(rows, columns), self.to_fast(threshold)
@@ -97,6 +109,20 @@ class Space:
             return self.in_double.within(rows, columns, threshold)
         near[i, j] = self.pairs(rows[i], columns[j]) <= threshold
         return near
+
+    def close(self, rows: Array, columns: Array, threshold: float) -> tuple[Array, Array]:
+        """Return the places in a block, as `within` has them, (p,) each; quicker where they are few."""
+        values, reach = self.block(rows, columns), self.to_fast(threshold)
+        margin = self.margin(rows, self.longest)
+        most = np.minimum(reach + margin, np.finfo(values.dtype).max / 2)
+        above = np.nextafter(most.astype(values.dtype), np.inf, dtype=values.dtype)  # casting may have rounded down
+        i, j = np.divmod(np.flatnonzero(values <= above[:, None]), len(columns))
+        unsure = np.flatnonzero(values[i, j] > (reach - margin)[i])
+        if len(unsure) > UNSURE * sum(values.shape) and self.dtype == np.float32:
+            return self.in_double.close(rows, columns, threshold)
+        near = np.ones(len(i), bool)
+        near[unsure] = self.pairs(rows[i[unsure]], columns[j[unsure]]) <= threshold
+        return i[near], j[near]
 
     @cached_property
     def in_double(self) -> Space:

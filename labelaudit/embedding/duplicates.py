@@ -83,6 +83,8 @@ def leaks(embeddings: Embeddings, threshold: float, metric: str, splits: Sequenc
             "the samples' splits are not known. Type: Embeddings.from_arrays(X, splits=[...]) with one name a sample"
         )
     known = sorted(set(of.tolist()))
+    if isinstance(splits, str) or (splits is not None and len(set(splits)) < 2):
+        raise LabelAuditError(f"splits={splits!r}; expected two or more of the splits: {', '.join(known)}")
     unknown = [name for name in splits or () if name not in known]
     if unknown:
         raise LabelAuditError(f"no sample is in split {unknown[0]!r}; splits: {', '.join(known)}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from labelaudit.embedding.checks import checked_column, checked_ids, checked_vectors, coded_labels
+from labelaudit.embedding.checks import checked_column, checked_ids, checked_splits, checked_vectors, coded_labels
 from labelaudit.embedding.label_votes import VOTERS, LabelVotes
 from labelaudit.embedding.vectors import Vectors
 from labelaudit.errors import LabelAuditError
@@ -60,7 +60,7 @@ class Embeddings(Vectors):
         """Make embeddings of arrays.
 
         Args:
-            X: (n, d) finite numbers.
+            X: (n, d) finite numbers; or n vectors, as in a column of a data frame.
             sample_ids: (n,) different ids; default 0 to n - 1.
             labels: (n,) class numbers or names; -1, None or NaN is a missing label.
             splits: (n,) split of each sample, such as "train" and "val".
@@ -77,7 +77,7 @@ class Embeddings(Vectors):
             vectors,
             checked_ids(sample_ids, n),
             labels=codes,
-            splits=None if splits is None else checked_column("splits", splits, n).astype(str),
+            splits=None if splits is None else checked_splits(splits, n),
             class_names=names,
             inside=None if inside is None else checked_column("inside", inside, n),
         )

@@ -51,7 +51,7 @@ def nearest(vectors: Array, k: int, metric: str = "cosine") -> Neighbours:
         >>> nearest(np.array([[0.0], [1.0], [3.0]]), 1, "euclidean").indices.tolist()
         [[1], [0], [1]]
     """
-    return without_twins(vectors, k, metric, _among_different)
+    return without_twins(vectors, k, metric, among_different)
 
 
 def without_twins(vectors: Array, k: int, metric: str, search: Callable[[Space, int], Neighbours]) -> Neighbours:
@@ -74,7 +74,7 @@ def without_twins(vectors: Array, k: int, metric: str, search: Callable[[Space, 
     return Neighbours(*twins.expand(found.indices, found.distances, k), found.recall)
 
 
-def _among_different(space: Space, k: int) -> Neighbours:
+def among_different(space: Space, k: int) -> Neighbours:
     """Return the k nearest neighbours of every vector, where no two are equal."""
     n = len(space)
     everything = np.arange(n)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from labelaudit.embedding.distance import Space
+from labelaudit.embedding.thinning import near_earlier
 from labelaudit.history.rows import one_of
+from labelaudit.options import check_whole
 
 Array = npt.NDArray[Any]
 
@@ -36,6 +37,8 @@ def representativeness(vectors: Array, method: str, n_clusters: int, seed: int, 
         as_fiftyone: the distance, not one minus it.
     """
     one_of("method", method, METHODS)
+    check_whole("n_clusters", n_clusters, 1)
+    check_whole("seed", seed)
     n = len(vectors)
     if n == 0:
         return np.empty(0)
@@ -64,19 +67,9 @@ def _distances_in_clusters(vectors: Array, n_clusters: int, seed: int) -> Array:
 
 
 def _downweighted(vectors: Array, score: Array) -> Array:
-    """Lower the samples near a better one, from the best down."""
-    space = Space(vectors, "euclidean")
-    everything = np.arange(len(score))
-    lowered, visited = score.copy(), np.zeros(len(score), bool)
+    """Lower the samples near a better one; of equal scores the first in the data set is the better one."""
     order = np.argsort(-score, kind="stable")
-    step = max(math.ceil((1 << 22) / len(score)), 1)
-    for low in range(0, len(order), step):
-        here = order[low : low + step]
-        near = space.within(here, everything, BALL)
-        for one, close in zip(here.tolist(), near, strict=True):
-            visited[one] = True
-            fresh = close & ~visited
-            lowered[fresh] *= LOWERED
-            visited |= fresh
+    lowered = score.copy()
+    lowered[order[near_earlier(Space(vectors, "euclidean"), order, BALL)]] *= LOWERED
     most = float(lowered.max())
     return lowered / most if most > 0 else lowered

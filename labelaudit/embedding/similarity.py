@@ -11,9 +11,10 @@ from labelaudit.embedding.duplicates import checked_threshold
 from labelaudit.embedding.found import Found
 from labelaudit.embedding.neighbours import nearest_of
 from labelaudit.embedding.queries import AGGREGATIONS, distances_to
-from labelaudit.embedding.thinning import keep_apart, keep_number
+from labelaudit.embedding.thinning import keep, keep_number
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.rows import one_of
+from labelaudit.options import check_share, check_whole
 
 if TYPE_CHECKING:
     from labelaudit.embedding.embeddings import Embeddings
@@ -122,8 +123,8 @@ class Similarity(Found):
             LabelAuditError: a sample is not there, or a vector does not fit.
         """
         one_of("aggregation", aggregation, AGGREGATIONS)
-        if k is not None and k < 1:
-            raise LabelAuditError(f"k={k}; expected the number of samples to return, 1 or more")
+        if k is not None:
+            check_whole("k", k, 1)
         found = distances_to(self.embeddings, self._space, query, aggregation, self._rows)
         order = np.argsort(-found if reverse else found, kind="stable")[:k]
         ids = self.sample_ids[order]
@@ -147,10 +148,9 @@ class Similarity(Found):
             raise LabelAuditError("pass either threshold= (a distance) or fraction= (a share of the samples)")
         if threshold is not None:
             reach = checked_threshold(threshold)
-            return self._keep(keep_apart(self._space, self._rows, reach), reach)
+            return self._keep(keep(self._space, self._rows, reach), reach)
         assert fraction is not None
-        if not 0 <= fraction <= 1:
-            raise LabelAuditError(f"fraction={fraction} is out of range; expected a share of the samples, 0 to 1")
+        check_share("fraction", fraction)
         return self._keep_number(max(round((1 - fraction) * len(self)), min(1, len(self))))
 
     def find_unique(self, n: int) -> Similarity:
@@ -168,6 +168,7 @@ class Similarity(Found):
         Raises:
             LabelAuditError: n is out of range.
         """
+        check_whole("n", n)
         if not min(1, len(self)) <= n <= len(self):
             raise LabelAuditError(f"find_unique({n}): there are {len(self):,} samples; expected 1 to that many")
         self._keep_number(n)

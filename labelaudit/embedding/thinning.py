@@ -14,18 +14,58 @@ import numpy.typing as npt
 
 from labelaudit.embedding import close_pairs
 from labelaudit.embedding.distance import Space
-from labelaudit.embedding.neighbours import TILE
-from labelaudit.embedding.search import search
+from labelaudit.embedding.neighbours import TILE, nearest_of
+from labelaudit.embedding.twins import Twins
 
 Array = npt.NDArray[Any]
 
 HALVINGS = 60  # of the interval in which a threshold is sought
 FIRST_REACH = 2  # times as many nearest pairs as samples to drop are looked at first
+TRIED = 4096  # samples whose nearest distances say how close close pairs are
 MOST_PAIRS = 4_000_000  # close pairs held while a threshold is sought
 
 
-def keep_apart(space: Space, rows: Array, threshold: float, most: int | None = None) -> Array | None:
+def keep(space: Space, rows: Array, threshold: float) -> Array:
     """Return which samples are kept, (m,) bool.
+
+    Args:
+        space: measures them.
+        rows: (m,) the samples, in the order in which they are kept.
+        threshold: largest distance at which a later sample is dropped.
+    """
+    pairs = close_pairs.within(space, rows, threshold, MOST_PAIRS)
+    if pairs is not None:
+        return _kept_by_pairs(len(rows), pairs.first, pairs.later)
+    kept = keep_apart(space, rows, threshold)
+    assert kept is not None  # only `most` makes it give up
+    return kept
+
+
+def near_earlier(space: Space, rows: Array, threshold: float) -> Array:
+    """Return which samples are at most a threshold away from one that comes before them, dropped or not, (m,) bool.
+
+    Args:
+        space: measures them.
+        rows: (m,) the samples in their order.
+        threshold: largest distance.
+    """
+    near = np.zeros(len(rows), bool)
+    pairs = close_pairs.within(space, rows, threshold, MOST_PAIRS)
+    if pairs is not None:
+        near[pairs.later] = True
+        return near
+    for top in range(0, len(rows), TILE):
+        here = np.arange(top, min(top + TILE, len(rows)))
+        near[here] |= np.triu(space.within(rows[here], rows[here], threshold), 1).any(axis=0)
+        later = top + TILE + np.flatnonzero(~near[top + TILE :])
+        for left in range(0, len(later), TILE):
+            there = later[left : left + TILE]
+            near[there] = space.within(rows[here], rows[there], threshold).any(axis=0)
+    return near
+
+
+def keep_apart(space: Space, rows: Array, threshold: float, most: int | None = None) -> Array | None:
+    """Return which samples are kept, (m,) bool, without holding pairs: quicker than `keep` where most are dropped.
 
     Args:
         space: measures them.
@@ -105,10 +145,10 @@ def _halving(kept_at: Callable[[float], Array | None], number: int, high: float)
 def _by_close_pairs(space: Space, rows: Array, number: int) -> tuple[Array, float] | None:
     """Seek the threshold among the distances of the closest pairs; None where those are too many."""
     n, drop = len(rows), len(rows) - number
-    near = np.sort(search(space.vectors[rows], 1, space.metric).distances[:, 0])
+    near = _some_nearest_distances(space, rows)
     reach = FIRST_REACH * drop
     while True:
-        limit = float(near[min(reach, n - 1)])
+        limit = float(near[min(reach * len(near) // n, len(near) - 1)])
         pairs = close_pairs.within(space, rows, limit, most=MOST_PAIRS)
         if pairs is None:
             return None
@@ -132,6 +172,18 @@ def _by_close_pairs(space: Space, rows: Array, number: int) -> tuple[Array, floa
             break
         low, high = (middle + 1, high) if kept.sum() > number else (low, middle)
     return best, at
+
+
+def _some_nearest_distances(space: Space, rows: Array) -> Array:
+    """Return the distances of some samples, of all up to TRIED, from the nearest other sample, ascending."""
+    tried = np.sort(np.random.default_rng(0).choice(len(rows), min(len(rows), TRIED), replace=False))
+    twins = Twins.of(space.vectors[rows])
+    alone = np.diff(twins.starts)[twins.group[tried]] == 1
+    found = np.zeros(len(tried))
+    if alone.any() and twins.n_unique > 1:
+        # each one's nearest is itself
+        found[alone] = nearest_of(space, rows[tried[alone]], rows[twins.first], 2).distances[:, 1]
+    return np.sort(found)
 
 
 def _kept_by_pairs(n: int, first: Array, later: Array) -> Array:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from labelaudit.embedding.distance import mean_of
 from labelaudit.embedding.neighbours import Neighbours
 from labelaudit.errors import LabelAuditError
+from labelaudit.options import check_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,8 +115,7 @@ class Vectors:
         """
         from labelaudit.embedding.search import search
 
-        if k < 0:
-            raise LabelAuditError(f"k={k}; expected the number of neighbours, 1 or more")
+        check_whole("k", k)
         kept = self._neighbours.get(metric)
         if kept is None or kept.indices.shape[1] < min(k, len(self) - 1):
             kept = self._neighbours[metric] = search(self.vectors, k, metric)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from labelaudit.errors import LabelAuditError
 from labelaudit.history.rows import one_of
+from labelaudit.options import check_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,11 +118,18 @@ class Visualization:
 def visualize(embeddings: Embeddings, method: str, seed: int, parameters: Mapping[str, Any]) -> Visualization:
     """Return the picture of embeddings; see `Embeddings.visualize`."""
     one_of("method", method, tuple(_METHODS))
+    check_whole("seed", seed)
     vectors = embeddings.vectors
     if (vectors == vectors[:1]).all():  # nothing to tell apart; the methods would divide by zero
         points = np.zeros((len(vectors), 2), np.float32)
     else:
-        points = np.asarray(_METHODS[method](vectors, seed, dict(parameters)), np.float32)
+        try:
+            points = np.asarray(_METHODS[method](vectors, seed, dict(parameters)), np.float32)
+        except (TypeError, ValueError) as problem:
+            if not parameters:
+                raise
+            told = ", ".join(f"{name}={value!r}" for name, value in parameters.items())
+            raise LabelAuditError(f'visualize("{method}", {told}) of {len(vectors):,} samples: {problem}') from None
     return Visualization(
         points,
         embeddings.sample_ids,

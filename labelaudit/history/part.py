@@ -108,8 +108,24 @@ def part_of_tables(tables: list[pa.Table], keys: Array, n_classes: int) -> Epoch
     present, rows = find(keys, joined)
     if not present.all():
         raise KeyError(int(joined[~present][0]))
-    rows, first = np.unique(rows, return_index=True)
+    rows, first = first_places(rows, len(keys))
     return EpochPart(rows, _gathered(columns, first), n_classes)
+
+
+def first_places(rows: Array, n: int) -> tuple[Array, Array]:
+    """Return the different rows, ascending, and the first place of each: `numpy.unique` without sorting.
+
+    Args:
+        rows: (m,) from 0 to n - 1, in any order.
+        n: number of rows that there are.
+
+    >>> first_places(np.array([4, 1, 4]), 5)
+    (array([1, 4]), array([1, 0]))
+    """
+    first = np.full(n, -1)
+    first[rows[::-1]] = np.arange(len(rows))[::-1]  # of a row that comes again, the last one assigned stays
+    found = np.flatnonzero(first >= 0)
+    return found, first[found]
 
 
 def _keys_of(table: pa.Table) -> Array:

@@ -205,6 +205,8 @@ def find(keys: Array, wanted: Array) -> tuple[npt.NDArray[np.bool_], Array]:
     if not len(keys):
         return np.zeros(len(wanted), bool), np.empty(0, np.int64)
     order = np.argsort(keys, kind="stable")
+    if np.array_equal(keys[order], wanted):  # a file of all samples, by key
+        return np.ones(len(wanted), bool), order
     rows = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
     present = keys[rows] == wanted
     return present, rows[present]

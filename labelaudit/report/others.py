@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelaudit.report.charts import base64_of
+from labelaudit.report.source import texts_of
 
 if TYPE_CHECKING:
     from labelaudit.auditing.result import Audit
@@ -27,7 +28,7 @@ def others_of(audit: Audit, shown: Array) -> dict[str, Any] | None:
     """
     rest = np.ones(len(audit.samples), bool)
     rest[shown] = False
-    ids = [str(sample) for sample in audit.samples.index[rest]]
+    ids = texts_of(audit.samples.index[rest].to_numpy())
     names = audit.class_names or [str(label) for label in audit.noise_matrix.index]
     if not ids or len(names) >= NO_CLASS or sum(map(len, ids)) > MAX_CHARACTERS:
         return None

@@ -54,11 +54,16 @@ def rows_of(audit: Audit, history: History) -> Array:
     """
     ids, audited = history.ids(audit.info["split"]), audit.samples.index
     if len(ids) == len(audited):
-        same = [str(one) for one in ids] == [str(one) for one in audited]
+        same = np.array_equal(ids, audited.to_numpy()) or texts_of(ids) == texts_of(audited.to_numpy())
         return np.arange(len(ids)) if same else np.full(len(ids), -1)
     import pandas as pd
 
     return pd.Index(ids).get_indexer(audited)
+
+
+def texts_of(ids: Array) -> list[str]:
+    """Return ids as text."""
+    return list(map(str, ids.tolist()))
 
 
 def _fits(audit: Audit, history: History) -> bool:

@@ -80,6 +80,9 @@ def test_without_labels_or_splits_there_is_nothing_to_compare(monkeypatch: pytes
         bare.leaks(0.1)
     with pytest.raises(LabelAuditError, match="no sample is in split 'test'; splits: extra, train, val"):
         E.leaks(0.1, splits=["train", "test"])
+    for one in ("train", ["train"], ["train", "train"], []):
+        with pytest.raises(LabelAuditError, match="expected two or more of the splits: extra, train, val"):
+            E.leaks(0.1, splits=one)
     with pytest.raises(LabelAuditError, match="threshold=True"):
         bare.near_duplicates(True)
     monkeypatch.setattr(duplicates, "MOST_PAIRS", 10)
