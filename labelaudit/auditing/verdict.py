@@ -18,7 +18,7 @@ from labelaudit.auditing.suggestion import SURE_OF_CLASS, certainty
 Array = npt.NDArray[Any]
 
 LEARNED = 2.0  # weight of what trainings taught in the ranking, beside the plain log ratio
-BY_MATRIX = 0.2  # weight of the noise matrix in the probability, beside what trainings taught
+BY_MATRIX = 0.1  # weight of the noise matrix in the probability, beside what trainings taught
 LOWEST_CUT = 0.25  # probability of a mistake that no cut goes below: many false alarms would follow
 LEARNED_LITTLE = (CLEAR, 0.7)  # median log ratio of the labels agreed with: no cut below one half, below LOWEST_CUT
 
