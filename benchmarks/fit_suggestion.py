@@ -1,6 +1,6 @@
 """Fit how surely the likeliest other class is the right one, where a label is wrong (suggestion.py).
 
-    python benchmarks/fit_suggestion.py    # some 10 minutes on 2 cores
+    python benchmarks/fit_suggestion.py    # some 5 minutes on 2 cores
 
 Trainings as those of fit_experience.py, other draws, each judged as an audit does. Of the wrong labels that it flags, a
 logistic regression learns which have the best other class for their true one, by its lead over the next. Printed: the
@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, default=Path("runs/detection_quality"), help="cache of data and trainings"
     )
-    parser.add_argument("--histories", type=int, default=1000)
+    parser.add_argument("--histories", type=int, default=600)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     options = parser.parse_args()
     for name in fit_data.NAMES:

@@ -161,7 +161,7 @@ def ablation(results: pd.DataFrame) -> str:
             name: _number(noisy[column].mean())
             for name, column in (("AP", "ap"), ("F1 at cut", "f1"), ("F1 at true count", "ceiling"))
         }
-        for kind in ("symmetric", "pair", "confusion", "instance", "ambiguous", "human"):
+        for kind in ("symmetric", "pair", "confusion", "instance", "ambiguous", "people", "human"):
             shown[f"AP {kind}"] = _number(noisy.loc[noisy["kind"] == kind, "ap"].mean())
             shown[f"F1 {kind}"] = _number(noisy.loc[noisy["kind"] == kind, "f1"].mean())
         shown["clean flagged"] = f"{clean['n_flagged'].sum() / max(clean['n'].sum(), 1):.2%}"

@@ -90,7 +90,8 @@ def main() -> None:
     print(f"{name:44}{found.recall:9.3f}{found.precision:11.3f}{found.f1:7.3f}")
     print(
         f"{len(planted):,} planted of {len(true):,}; F1 at the true number {found.f1_at_n:.3f}, average precision "
-        f"{found.average_precision:.3f}, right label suggested {found.correction_accuracy:.1%}"
+        f"{found.average_precision:.3f}, {found.n_suggestions:,} suggestions, right "
+        f"{found.correction_accuracy:.1%}"
     )
     print(f"training {trained:.0f} s, audit {audited:.1f} s; history: {folder}")
 

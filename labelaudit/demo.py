@@ -27,6 +27,7 @@ class DemoResult:
     f1_at_n: float
     average_precision: float
     correction_accuracy: float
+    n_suggestions: int
     n_planted: int
     n_flagged: int
     seconds: float
@@ -49,7 +50,8 @@ class DemoResult:
             f"  recall {self.recall:.3f}, precision {self.precision:.3f}, F1 {self.f1:.3f} "
             f"({self.n_flagged:,} flagged)\n"
             f"  F1 at the true number {self.f1_at_n:.3f}, average precision {self.average_precision:.3f}\n"
-            f"  right label suggested for {self.correction_accuracy:.1%} of the mistakes found\n"
+            f"  a label suggested for {self.n_suggestions:,} of the mistakes found, "
+            f"{self.correction_accuracy:.1%} of these right\n"
             f"History: {self.history}\nAudit: {self.audit}\nFlagged samples (CSV): {self.csv}\n"
             f"Report: {self.html}\n"
             f"Done in {self.seconds:.0f} s. Next: labelaudit audit {typed(self.history)}"
@@ -117,6 +119,7 @@ def run_demo(
         f1_at_n=measured.f1_at_n,
         average_precision=measured.average_precision,
         correction_accuracy=measured.correction_accuracy,
+        n_suggestions=measured.n_suggestions,
         n_planted=measured.n_planted,
         n_flagged=measured.n_flagged,
         seconds=round(time.perf_counter() - started, 2),

@@ -171,7 +171,8 @@ class Measured:
             f"Measured on {self.n_planted:,} planted mistakes, {self.n_flagged:,} samples flagged:\n"
             f"  recall {_said(self.recall, self.recall_interval)}\n"
             f"  precision {_said(self.precision, self.precision_interval)}\n"
-            f"  right label suggested {_said(self.correction_accuracy, self.correction_accuracy_interval)}"
+            f"  a label suggested for {self.n_suggestions:,} of those found, right "
+            f"{_said(self.correction_accuracy, self.correction_accuracy_interval)}"
         )
 
     def to_dict(self) -> dict[str, Any]:
