@@ -1,6 +1,6 @@
 """Fit the trees of labelaudit/auditing/experience.py.
 
-    python benchmarks/fit_experience.py --write    # about an hour on 2 cores; writes the trees
+    python benchmarks/fit_experience.py --write    # over an hour on 2 cores; writes the trees
 
 Some 7,300 trainings on 55 data sets (fit_data.py), small and large, short and long, most of them with planted
 mistakes of some kind and rate, each read as an audit reads it. Boosted trees learn which of the samples are wrong.

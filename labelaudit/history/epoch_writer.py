@@ -123,9 +123,8 @@ class EpochWriter(ABC):
         self._first = last + 1 if start is None else start
         if not files or overwrite:
             self._first = start or 0
-            if (
-                self._writer == 0
-            ):  # the manifest first: what a kill in between leaves must not read like a whole history
+            if self._writer == 0:
+                # The manifest first: what a kill in between leaves must not read like a whole history.
                 old = [manifest.NAME] if manifest.NAME in self._folder.names() else []
                 self._to_remove = old + layout.data_files(self._folder)
             return
