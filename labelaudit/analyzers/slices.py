@@ -107,6 +107,7 @@ def slices(
 def bins_of(values: pd.Series[Any], bins: int) -> pd.Series[Any]:
     """Return the values to group by, of n samples: numbers and times of many different values as their quantiles."""
     import pandas as pd
+    import pyarrow as pa
 
     values = values.infer_objects()
     try:
@@ -119,7 +120,7 @@ def bins_of(values: pd.Series[Any], bins: int) -> pd.Series[Any]:
     if few or not (times or values.dtype.kind in "fiu"):
         return values
     if times and isinstance(values.dtype, pd.ArrowDtype):  # pandas cuts only times of its own
-        values = pd.Series(values.tolist(), values.index)
+        values = pd.Series(pa.array(values).to_pandas().array, values.index)
     numbers = _seconds(values) if times else values.to_numpy(np.float64, na_value=np.nan)
     cut = _to_cut(numbers, bins)
     if not cut.any():
