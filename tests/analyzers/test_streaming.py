@@ -74,7 +74,7 @@ def test_permuting_classes_permutes_the_result(n_classes):
     straight = table_of(history_from_arrays(z, labels, scores_are="logits"))
     permuted = table_of(history_from_arrays(moved, new_name[labels], scores_are="logits"))
     for column in CLASS_COLUMNS:
-        straight[column] = straight[column].map(lambda k: new_name[k], na_action="ignore").astype("Int64")
+        straight[column] = straight[column].map(dict(enumerate(new_name.tolist()))).astype("Int64")
     votes = np.sort((z.argmax(axis=2)[..., None] == np.arange(n_classes)).sum(axis=0), axis=1)
     tied = votes[:, -1] == votes[:, -2]  # then the lower class is the vote, by its name
     of_vote = ["vote", "plurality_other"]

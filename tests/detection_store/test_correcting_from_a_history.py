@@ -50,7 +50,9 @@ def test_corrections_go_to_their_annotations_in_any_order(recorded: Recorded, tm
     for name, order in (("sorted", range(len(DATA.truth))), ("mixed", mixed()), ("shuffled", shuffled())):
         before = coco(tmp_path / f"{name}.json", order)
         out = tmp_path / f"{name}-new.json"
-        done = labelaudit.correct_boxes(tmp_path / f"{name}.json", recorded.audit, out=out, remove_spurious=True)
+        # Low, since another scikit-learn fits other trees: at the default the scores of 1.7 remove no box.
+        choices = {"min_confidence": 0.25, "remove_spurious": True}
+        done = labelaudit.correct_boxes(tmp_path / f"{name}.json", recorded.audit, out=out, **choices)
         after = {one["id"]: one for one in json.loads(out.read_text())["annotations"]}
         assert 0 < len(done.removed) < 20
         assert sum(after[of] != before[of] for of in after) == (done.frame["change"] != "").sum() > 10
