@@ -13,7 +13,7 @@ import pytest
 import labelaudit
 from labelaudit import LabelAuditError, history_from_arrays
 from labelaudit.report.page import make_report
-from labelaudit.report.static_files import bundled, json_for_script, source_hash, static_text, visible
+from labelaudit.report.static_files import bundled, json_for_script, source_hash, static_text
 from tests.report.sample_audits import GIVEN, HOSTILE, NAMES, N, history_of_names, logits
 
 
@@ -192,17 +192,6 @@ def test_scripts_of_one_bundle_share_no_name() -> None:
         assert len(static_text(name).splitlines()) <= 250
         assert "innerHTML" not in static_text(name)
     assert not re.search(r"^(import|export) ", bundled(*SCRIPTS), re.MULTILINE)
-
-
-def test_python_and_javascript_make_the_same_characters_visible() -> None:
-    script = re.search(r"const HIDDEN = /(\[.*\])/g", static_text("card.js"))
-    assert script is not None
-    in_script = {code for code in range(0x10000) if re.match(script[1], chr(code))}
-    assert in_script == {code for code in range(0x10000) if visible(f"a{chr(code)}") != f"a{chr(code)}"}
-    assert {0x202E, 0x200B, 0, 0xFEFF} <= in_script
-    assert not {ord("\n"), ord("\t"), ord(" ")} & in_script
-    assert visible("  ") == "⟨U+0020⟩⟨U+0020⟩", "a name of spaces only could not be seen"
-    assert visible("") == ""
 
 
 def test_inline_in_a_notebook(hostile_audit: labelaudit.Audit) -> None:
