@@ -121,6 +121,42 @@ def test_every_file_keeps_its_name_and_those_without_a_correction_their_bytes(au
     assert contents(folder) == old
 
 
+@pytest.mark.parametrize("kind", ["yolo", "voc", "coco"])
+def test_in_place_with_nothing_to_change_leaves_no_log(audit, tmp_path, kind):
+    if kind == "coco":
+        place, found = tmp_path / "truth.json", audit
+        images = [{"id": name, "file_name": f"{name}.jpg", "width": WIDTH, "height": HEIGHT} for name in IDS.values()]
+        kinds = [{"id": number, "name": name} for number, name in enumerate(NAMES)]
+        boxes = [
+            {
+                "id": n,
+                "image_id": row.image_id,
+                "category_id": NAMES.index(row.category),
+                "bbox": [row.x, row.y, row.w, row.h],
+            }
+            for n, row in enumerate(TRUTH.itertuples())
+        ]
+        place.write_text(json.dumps({"images": images, "categories": kinds, "annotations": boxes}))
+    else:
+        place, found = WRITERS[kind](tmp_path / "labels"), audit
+    options = {"in_place": True, "image_sizes": SIZES}
+    old = everything(tmp_path)
+    none = labelaudit.correct_boxes(place, found, min_confidence=1.0, **options)
+    assert (none.out, none.undo_log) == (None, None)
+    assert "nothing to change, so nothing was written" in repr(none)
+    assert everything(tmp_path) == old
+    done = labelaudit.correct_boxes(place, found, undo_log=tmp_path / "undo.jsonl", **options)
+    assert "nothing to change" not in repr(done)
+    assert everything(tmp_path).keys() == old.keys() | {"undo.jsonl"}
+    assert labelaudit.undo_relabel(tmp_path / "undo.jsonl") > 0
+    (tmp_path / "undo.jsonl").unlink()
+    assert everything(tmp_path) == old
+
+
+def everything(folder):
+    return {str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+
+
 def test_lines_and_line_ends_without_a_correction_stay(audit, tmp_path):
     folder = yolo(tmp_path / "labels", end="\r\n", mark="\ufeff")
     done = labelaudit.correct_boxes(folder, audit, out=tmp_path / "new", boxes=False, image_sizes=SIZES)
