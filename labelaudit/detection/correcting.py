@@ -198,13 +198,17 @@ def _names(table: BoxTable, audit: Audit) -> dict[Any, str]:
 def _in_order_of(table: BoxTable, objects: pd.DataFrame, names: dict[Any, str]) -> pd.DataFrame:
     """Return the audited boxes in the order of the files: a history has them image by image, COCO in any order.
 
+    Crowds that were not audited, since the training's loader left them out, get a row that says nothing.
+
     Raises:
         LabelAuditError: the files have other boxes.
     """
-    frame = table.frame
+    frame, every = table.frame, len(table.frame)
+    if every != len(objects) and "is_crowd" in frame and every - int(frame["is_crowd"].sum()) == len(objects):
+        frame = frame[~frame["is_crowd"].astype(bool)]  # what loads boxes for training often leaves crowds out
     if len(frame) != len(objects):
         raise LabelAuditError(
-            f"{table.source} has {len(frame):,} boxes, the audit {len(objects):,}: they are not those that were audited"
+            f"{table.source} has {every:,} boxes, the audit {len(objects):,}: they are not those that were audited"
         )
     first = None
     for by in ((), SIDES):  # as the boxes of an image stand, or else by their place
@@ -213,8 +217,8 @@ def _in_order_of(table: BoxTable, objects: pd.DataFrame, names: dict[Any, str]) 
         found = objects.iloc[place].reset_index(drop=True)
         differs = _differs(frame, found, names)
         if not differs.any():
-            return found
-        first = int(differs.argmax()) if first is None else first
+            return found.astype({"suggested_label": object}).set_axis(frame.index).reindex(table.frame.index)
+        first = int(frame.index[differs.argmax()]) if first is None else first
     raise LabelAuditError(f"{table.source}: box {first} is not the one that was audited; audit these first")
 
 
