@@ -253,13 +253,6 @@ class TorchRecorder:
         finally:  # where it fails, too: the others wait
             if together:
                 dist.barrier()  # every rank has looked at the folder before one writes to it
-        if self._start is None and recorder.next_epoch > 0 and not self._options.get("resume"):
-            warnings.warn(
-                f"{self.path} holds epochs up to {recorder.next_epoch - 1} of a training that did not come to its end,"
-                " and this one goes on after them. Where the model begins anew pass start_epoch=0, where it goes on"
-                " load_state_dict() of its checkpoint, or resume=True",
-                stacklevel=4,
-            )
         self._start = recorder.next_epoch
         self._writer = BackgroundRecorder(recorder, max_pending_mib=self._max_pending_mib, on_error=self._on_error)
         self._writer.try_out()

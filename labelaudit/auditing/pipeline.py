@@ -105,6 +105,9 @@ def audit(
             embeddings,
             **cut,
         )
+    asked = {**cut, "split": split, "skip_nan": skip_nan or None, **detection_options}
+    asked |= {"epochs": epochs and sorted(epochs), "embeddings": None if embeddings is None else True}
+    found.info["asked"] = {name: value for name, value in asked.items() if value is not None}
     if key is not None:
         of = None if embeddings is None else embeddings.source or "given"
         options = {"analyzers": analyzers, "epochs": epochs and sorted(epochs), "skip_nan": skip_nan or None}

@@ -40,6 +40,7 @@ class Audit(Shown, Exports):
         class_names: one name per class, or None.
         info: parameters, conventions and versions of this audit.
         history: the history that was audited, where it is at hand; it is not saved.
+        folder: where this audit was saved last or loaded from; None where it is in memory alone.
         objects: of a detection audit: one row per ground-truth box, in the input's order; else None.
         missing: of a detection audit: one row per probably missing object, the likeliest first; else None.
     """
@@ -50,6 +51,7 @@ class Audit(Shown, Exports):
     class_names: list[str] | None = None
     info: dict[str, Any] = field(default_factory=dict)
     history: History | None = field(default=None, compare=False)
+    folder: str | None = field(default=None, compare=False, kw_only=True)
     objects: pd.DataFrame | None = None
     missing: pd.DataFrame | None = None
 
@@ -157,6 +159,7 @@ class Audit(Shown, Exports):
             else:
                 folder.remove(f"{name}.parquet")
         folder.write("audit.json", written)
+        self.folder = folder.url
 
 
 OF_DETECTIONS = ("objects", "missing")
@@ -204,7 +207,13 @@ def load_audit(path: str | os.PathLike[str]) -> Audit:
     else:
         boxes = [None if box is None else [float(side) for side in box] for box in tables["objects"]["suggested_box"]]
         tables["objects"]["suggested_box"] = pd.Series(boxes, tables["objects"].index, dtype="object")
-    return Audit(**tables, summary=Summary(facts["summary"]), class_names=facts["class_names"], info=facts["info"])
+    return Audit(
+        **tables,
+        summary=Summary(facts["summary"]),
+        class_names=facts["class_names"],
+        info=facts["info"],
+        folder=folder.url,
+    )
 
 
 def _facts(folder: Folder) -> Mapping[str, Any]:

@@ -233,5 +233,8 @@ def _doubts(evidence: Evidence, place_trust: float, labels: Objects, numbers: li
             "box called spurious may lie where it drew beside the object; train longer."
         )
     if len(numbers) == 1:
-        notes.append("One epoch only: mistakenness has FiftyOne's formulas; a history of several epochs tells more.")
+        notes.append(
+            "One epoch only, which says little: an object that the detector missed once looks spurious here. A history "
+            "of several epochs tells more. (mistakenness has FiftyOne's formulas.)"
+        )
     return notes

@@ -36,7 +36,7 @@ class CorrectedBoxes:
         frame: the corrected boxes: image_id, category, x, y, w, h, row (of the old box, -1 for a new one) and change
             ("", "class", "location" or "missing").
         removed: rows of the old boxes that were left out as spurious.
-        out: what was written, or changed in place; None for a frame.
+        out: what was written, or changed in place; None for a frame, and where nothing was to be changed in place.
         undo_log: for `labelaudit.undo_relabel`; None where nothing was changed in place.
     """
 
@@ -45,6 +45,11 @@ class CorrectedBoxes:
     out: Path | None = None
     undo_log: Path | None = None
 
+    @property
+    def is_same(self) -> bool:
+        """Whether no box was corrected, added or removed."""
+        return not self.removed and not (self.frame["change"] != "").any()
+
     def __repr__(self) -> str:
         counts = self.frame["change"].value_counts()
         lines = [
@@ -52,6 +57,7 @@ class CorrectedBoxes:
             f"{int(counts.get('missing', 0)):,} objects added, {len(self.removed):,} boxes removed"
         ]
         lines += [f"Written: {self.out}"] if self.out is not None else []
+        lines += ["There is nothing to change, so nothing was written"] if self.is_same and self.out is None else []
         lines += [f"To undo: labelaudit relabel --undo {typed(self.undo_log)}"] if self.undo_log is not None else []
         return "\n".join(lines)
 
@@ -140,7 +146,8 @@ def correct_boxes(
         _refuse_nameless(frame[changed] if kind == table.format else frame, table, names)
     files = rendered(frame, table, kind, names, old if kind == table.format else None)
     if in_place and old is not None:
-        return CorrectedBoxes(frame, removed, old, _replace(old, files, undo_log))
+        log = None if found.is_same else _replace(old, files, undo_log)
+        return CorrectedBoxes(frame, removed, None if log is None else old, log)
     assert out is not None
     return CorrectedBoxes(frame, removed, _write(Path(out), files))
 
@@ -191,13 +198,17 @@ def _names(table: BoxTable, audit: Audit) -> dict[Any, str]:
 def _in_order_of(table: BoxTable, objects: pd.DataFrame, names: dict[Any, str]) -> pd.DataFrame:
     """Return the audited boxes in the order of the files: a history has them image by image, COCO in any order.
 
+    Crowds that were not audited, since the training's loader left them out, get a row that says nothing.
+
     Raises:
         LabelAuditError: the files have other boxes.
     """
-    frame = table.frame
+    frame, every = table.frame, len(table.frame)
+    if every != len(objects) and "is_crowd" in frame and every - int(frame["is_crowd"].sum()) == len(objects):
+        frame = frame[~frame["is_crowd"].astype(bool)]  # what loads boxes for training often leaves crowds out
     if len(frame) != len(objects):
         raise LabelAuditError(
-            f"{table.source} has {len(frame):,} boxes, the audit {len(objects):,}: they are not those that were audited"
+            f"{table.source} has {every:,} boxes, the audit {len(objects):,}: they are not those that were audited"
         )
     first = None
     for by in ((), SIDES):  # as the boxes of an image stand, or else by their place
@@ -206,8 +217,8 @@ def _in_order_of(table: BoxTable, objects: pd.DataFrame, names: dict[Any, str]) 
         found = objects.iloc[place].reset_index(drop=True)
         differs = _differs(frame, found, names)
         if not differs.any():
-            return found
-        first = int(differs.argmax()) if first is None else first
+            return found.astype({"suggested_label": object}).set_axis(frame.index).reindex(table.frame.index)
+        first = int(frame.index[differs.argmax()]) if first is None else first
     raise LabelAuditError(f"{table.source}: box {first} is not the one that was audited; audit these first")
 
 
@@ -323,24 +334,25 @@ def _write(out: Path, files: dict[str, bytes]) -> Path:
     return out
 
 
-def _replace(place: Path, files: dict[str, bytes], undo_log: str | os.PathLike[str] | None) -> Path:
-    """Replace files that changed, after their content went into an undo log; return the log."""
+def _replace(place: Path, files: dict[str, bytes], undo_log: str | os.PathLike[str] | None) -> Path | None:
+    """Replace files that changed, after their content went into an undo log; return the log, None where none did."""
     from labelaudit.relabeling.undo_log import UndoLog, replace_file
 
-    changed = {name: data for name, data in files.items() if (place / name if name else place).exists()}
-    absent = sorted(set(files) - set(changed))
+    paths = {name: place / name if name else place for name in files}
+    absent = sorted(name for name, path in paths.items() if not path.exists())
     if absent:
         raise LabelAuditError(
             f"{place} has no file {absent[0]!r} for an image that gets a box; make an empty one, or write to out="
         )
+    changed = {name: data for name, data in files.items() if paths[name].read_bytes() != data}
+    if not changed:
+        return None
     stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S%fZ")
     whole = place.resolve()
     log = UndoLog(Path(undo_log) if undo_log else whole.with_name(f"{whole.name}.undo-{stamp}.jsonl"), place)
     try:
         for name, data in changed.items():
-            path = place / name if name else place
-            if path.read_bytes() != data:
-                replace_file(path, data, log, name)
+            replace_file(paths[name], data, log, name)
     finally:
         log.close()
     return log.path

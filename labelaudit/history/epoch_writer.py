@@ -39,7 +39,7 @@ class EpochWriter(ABC):
         given: what the user says of the samples; checked against what was said in an earlier run.
         task: what is recorded; an earlier history in the folder must be of the same.
         overwrite: replace a history that is already there.
-        resume: go on after the last epoch of a finished history.
+        resume: go on after the last epoch of a finished history, or without a warning of an unfinished one.
         start_epoch: the epoch training starts with, as of `Recorder`.
         writer: which of several parallel writers this is (the rank).
         segment: number of this start, the same for all writers; None: the next free one.
@@ -82,6 +82,7 @@ class EpochWriter(ABC):
         # SampleRows of an earlier start of which more is known now
         self._restated: dict[str, Any] = given.compare(self._known, self._folder.url)
         self._known |= self._restated
+        self._say_where_it_goes_on(asked=resume or start is not None)
 
     # What a task's recorder adds
 
@@ -161,6 +162,18 @@ class EpochWriter(ABC):
             if before.keys == "position":  # what is no position was not meant as one
                 known = {split: length for split, length in self._lengths.items() if length is not None}
                 self._lengths = {**before.n_samples, **known}
+
+    def _say_where_it_goes_on(self, *, asked: bool) -> None:
+        """Warn, once for all parallel writers, where a start goes on with an unfinished history unasked."""
+        joins = any(file.segment >= self.segment for _, file in self._seen)  # the others of this start write already
+        if self._manifest is not None and not asked and self._writer == 0 and not joins:
+            warnings.warn(
+                f"{self._folder.url} holds epochs up to {self._first - 1} of a training that did not come to its end, "
+                f"and this one goes on with epoch {self._first}. Where the model begins anew pass overwrite=True (or "
+                "start_epoch=0); where it goes on from its checkpoint pass resume=True, or call load_state_dict() "
+                "where the recorder has it",
+                stacklevel=4,
+            )
 
     def check_writable(self) -> None:
         """Try whether files can be put in the folder; nothing is left there.

@@ -42,7 +42,8 @@ class Recorder(EpochWriter):
         planted: mistakes planted on purpose, see `plant_mistakes`; the audit then measures itself on them.
         every_n_epochs: noted in the history.
         overwrite: replace a history that is already there, when the first new epoch is written.
-        resume: go on after the last epoch of a finished history; an unfinished one is gone on with anyway.
+        resume: go on after the last epoch of a finished history; an unfinished one is gone on with anyway, with a
+            warning where neither this nor ``start_epoch`` says so.
         start_epoch: the epoch training starts with. None: after the last one there. A number above 0: it
             was resumed from a checkpoint, and older recordings of the epochs from there on no longer count
             once the first new one is written. 0: training starts anew, with options of its own, which a finished

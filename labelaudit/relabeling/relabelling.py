@@ -170,6 +170,8 @@ def _file(
         assert out is not None
         open_folder(out.parent).write(out.name, data)
         return _result(changes, rows, out)
+    if data == path.read_bytes():
+        return _untouched(changes)
     writer = UndoLog(log, path)
     replace_file(path, data, writer)
     writer.close()
@@ -220,6 +222,8 @@ def _tree(root: Path, changes: Changes, out: Path | None, how: str, log: Path | 
         assert out is not None
         tree.write_tree(root, out, moves, how)
         return _result(changes, places, out)
+    if not moves:
+        return _untouched(changes)
     writer = UndoLog(log, root)
     tree.move_in_place(root, moves, writer)
     writer.close()
@@ -228,6 +232,11 @@ def _tree(root: Path, changes: Changes, out: Path | None, how: str, log: Path | 
 
 def _result(changes: Changes, places: list[Any], written: Path | None, log: Path | None = None) -> Relabelled:
     return Relabelled(_table(changes, places), changes.disputed, written is None, written, log)
+
+
+def _untouched(changes: Changes) -> Relabelled:
+    """Return what was done where nothing was to be done in place: nothing, and there is nothing to undo."""
+    return Relabelled(_table(changes, []), changes.disputed)
 
 
 def _array(target: Any, changes: Changes, sample_ids: Sequence[Any] | None) -> Relabelled:

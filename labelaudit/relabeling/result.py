@@ -24,7 +24,8 @@ class Relabelled:
             label file or array, or the new path in a tree).
         disputed: samples left as they are since reviewers disagree on them.
         dry_run: whether nothing was written.
-        out: the new file or tree, or the one changed in place; None for arrays.
+        out: the new file or tree, or the one changed in place; None for arrays, and where nothing was to be changed in
+            place.
         undo_log: where the undo log lies; None where nothing was changed in place.
         labels: (n,) new labels, for arrays; those of left-out samples stay.
         kept: (n,) bool, False where a sample is to be left out, for arrays.
@@ -66,6 +67,8 @@ class Relabelled:
             lines.append(f"Left as they are, since reviewers disagree: {len(self.disputed):,}")
         if self.out is not None and not self.dry_run:
             lines.append(f"Written: {self.out}")
+        if self.out is None and self.labels is None and not self.dry_run:
+            lines.append("There was nothing to change, so nothing was written")
         if self.undo_log is not None:
             lines.append(f"To undo: labelaudit relabel --undo {typed(self.undo_log)}")
         return "\n".join(lines)

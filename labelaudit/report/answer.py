@@ -13,9 +13,30 @@ if TYPE_CHECKING:
 SURE = 0.9  # suggestion_confidence from which a correction is offered without a look at it
 
 
-def review_of(places: list[str]) -> str | None:
-    """Return what to type for a review of the run that lies there; None where that is not one run on a disk."""
-    return f"labelaudit review {typed(places[0])}" if len(places) == 1 else None
+OPTIONS = {"threshold": "--threshold", "expected_error_rate": "--expected-error-rate", "split": "--split"}
+
+
+def places_of(audit: Audit) -> list[str]:
+    """Return where the runs lie that were audited; those in memory left out."""
+    return [str(place) for place in audit.info.get("history") or [] if place != IN_MEMORY]
+
+
+def review_of(audit: Audit) -> list[str]:
+    """Return what to type, one command after the other, for a review of this very audit; none where no shell can.
+
+    A run is audited anew by ``labelaudit review RUN``, with no options: an audit that was made with some is reviewed in
+    the folder that it was saved in, or made again into one.
+    """
+    places, asked = places_of(audit), audit.info.get("asked") or {}
+    alone = len(places) == 1 and not audit.info.get("held_out")
+    if alone and not asked:
+        return [f"labelaudit review {typed(places[0])}"]
+    if audit.folder is not None:
+        return [f"labelaudit review {typed(audit.folder)}"]
+    if not alone or asked.keys() - OPTIONS.keys():
+        return []
+    options = " ".join(f"{OPTIONS[name]} {typed(str(value))}" for name, value in asked.items())
+    return [f"labelaudit audit {typed(places[0])} {options} --out audit", "labelaudit review audit"]
 
 
 def answer_of(audit: Audit) -> dict[str, Any]:
@@ -23,7 +44,6 @@ def answer_of(audit: Audit) -> dict[str, Any]:
     facts, measured = audit.summary, audit.measured
     low, high = facts["interval"]
     sure = len(audit.corrections(SURE))
-    places = [str(place) for place in audit.info.get("history") or [] if place != IN_MEMORY]
     return {
         "samples": f"{facts['n_samples']:,}",
         "epochs": f"{facts['n_epochs']:,}",
@@ -56,7 +76,7 @@ def answer_of(audit: Audit) -> dict[str, Any]:
         },
         "sure": f"{sure:,}" if sure else None,
         "sure_from": f"{SURE:g}",
-        "run": " ".join(places),
-        "review": review_of(places),
+        "run": " ".join(places_of(audit)),
+        "review": review_of(audit),
         "clean": facts["n_flagged"] == 0,
     }

@@ -10,10 +10,10 @@ from labelaudit.errors import LabelAuditError
 from labelaudit.history.rows import one_of
 from labelaudit.report import charts
 from labelaudit.report.curves import curves_of_audit
+from labelaudit.report.hidden import visible
 from labelaudit.report.media import shortened
 from labelaudit.report.records import is_missing
 from labelaudit.report.source import history_of
-from labelaudit.report.static_files import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from labelaudit.report.static_files import bundled, json_for_script, source_hash, styles, visible
+from labelaudit.report.hidden import visible
+from labelaudit.report.static_files import bundled, json_for_script, source_hash, styles
 
 
 def rendered(

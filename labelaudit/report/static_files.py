@@ -44,22 +44,6 @@ def json_for_script(data: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-_HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\u3164\ufeff]")
-_ANY = re.compile(".", re.DOTALL)
-
-
-def visible(text: object) -> str:
-    """Return a name from data with its invisible and direction-changing characters made visible, as card.js does.
-
-    Spaces are, too, where there is nothing else.
-
-    >>> visible("a" + chr(0x202E) + "b")
-    'a⟨U+202E⟩b'
-    """
-    hidden = _HIDDEN if str(text).strip() else _ANY
-    return hidden.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", str(text))
-
-
 def source_hash(text: str) -> str:
     """Return the Content-Security-Policy source of an inline script or style.
 

@@ -121,6 +121,71 @@ def test_every_file_keeps_its_name_and_those_without_a_correction_their_bytes(au
     assert contents(folder) == old
 
 
+def test_crowds_that_the_training_never_saw_stay_as_they_are(audit, tmp_path):
+    path = coco(tmp_path / "truth.json", IDS)
+    data = json.loads(path.read_text())
+    outline = {"counts": [3, 4], "size": [5, 6]}
+    crowds = [
+        {"id": 900 + n, "image_id": 7 * (n % 12), "category_id": 10, "bbox": [5 * n, 2, 300, 90], "iscrowd": 1,
+         "area": 9, "segmentation": outline}
+        for n in range(5)
+    ]  # fmt: skip
+    for n, crowd in enumerate(crowds):
+        data["annotations"].insert(13 * n, crowd)  # the first of all among them
+    path.write_text(json.dumps(data))
+    numbers = {name: data["images"][n]["id"] for n, name in enumerate(IDS.values())}
+    seen, drawn = (frame.assign(image_id=frame["image_id"].map(numbers)) for frame in (TRUTH, DRAWN))
+    found = labelaudit.audit_detections(seen, drawn)
+    done = labelaudit.correct_boxes(path, found, out=tmp_path / "new.json", remove_spurious=True)
+    assert (done.frame["change"] != "").sum() > 3
+    after = {one["id"]: one for one in json.loads((tmp_path / "new.json").read_text())["annotations"]}
+    assert [after[crowd["id"]] for crowd in crowds] == crowds
+    before = {one["id"]: one for one in data["annotations"]}
+    flagged = found.objects[found.objects["issue"] == "class"]
+    changed = {of for of, one in after.items() if of in before and one["category_id"] != before[of]["category_id"]}
+    assert changed == set(flagged.index[flagged["class_score"] >= 0.5].tolist()), "the ids there number the boxes"
+    data["annotations"][0]["iscrowd"] = 0
+    path.write_text(json.dumps(data))
+    with pytest.raises(labelaudit.LabelAuditError, match=f"has {len(TRUTH) + 5} boxes, the audit {len(TRUTH)}"):
+        labelaudit.correct_boxes(path, found)
+
+
+@pytest.mark.parametrize("kind", ["yolo", "voc", "coco"])
+def test_in_place_with_nothing_to_change_leaves_no_log(audit, tmp_path, kind):
+    if kind == "coco":
+        place, found = tmp_path / "truth.json", audit
+        images = [{"id": name, "file_name": f"{name}.jpg", "width": WIDTH, "height": HEIGHT} for name in IDS.values()]
+        kinds = [{"id": number, "name": name} for number, name in enumerate(NAMES)]
+        boxes = [
+            {
+                "id": n,
+                "image_id": row.image_id,
+                "category_id": NAMES.index(row.category),
+                "bbox": [row.x, row.y, row.w, row.h],
+            }
+            for n, row in enumerate(TRUTH.itertuples())
+        ]
+        place.write_text(json.dumps({"images": images, "categories": kinds, "annotations": boxes}))
+    else:
+        place, found = WRITERS[kind](tmp_path / "labels"), audit
+    options = {"in_place": True, "image_sizes": SIZES}
+    old = everything(tmp_path)
+    none = labelaudit.correct_boxes(place, found, min_confidence=1.0, **options)
+    assert (none.out, none.undo_log) == (None, None)
+    assert "nothing to change, so nothing was written" in repr(none)
+    assert everything(tmp_path) == old
+    done = labelaudit.correct_boxes(place, found, undo_log=tmp_path / "undo.jsonl", **options)
+    assert "nothing to change" not in repr(done)
+    assert everything(tmp_path).keys() == old.keys() | {"undo.jsonl"}
+    assert labelaudit.undo_relabel(tmp_path / "undo.jsonl") > 0
+    (tmp_path / "undo.jsonl").unlink()
+    assert everything(tmp_path) == old
+
+
+def everything(folder):
+    return {str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+
+
 def test_lines_and_line_ends_without_a_correction_stay(audit, tmp_path):
     folder = yolo(tmp_path / "labels", end="\r\n", mark="\ufeff")
     done = labelaudit.correct_boxes(folder, audit, out=tmp_path / "new", boxes=False, image_sizes=SIZES)

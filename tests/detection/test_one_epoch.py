@@ -63,3 +63,10 @@ def test_iou_threshold_and_confidence_are_arguments():
     strict = labelaudit.audit_detections(TRUTH, DRAWN, rules="fiftyone", iou_threshold=0.7, missing_confidence=0.5)
     assert strict.objects["possible_spurious"].tolist() == [False, True, True, False]
     assert strict.samples["possible_missing"].to_dict() == {"a": 2, "b": 0}
+
+
+def test_one_epoch_is_said_to_tell_little_of_objects_that_were_missed():
+    once = labelaudit.audit_detections(TRUTH, DRAWN).summary["notes"]
+    assert any("One epoch only" in note and "missed once looks spurious" in note for note in once)
+    twice = labelaudit.audit_detections(TRUTH, [DRAWN, DRAWN]).summary["notes"]
+    assert not any("One epoch only" in note for note in twice)

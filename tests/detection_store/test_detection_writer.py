@@ -385,7 +385,9 @@ def test_a_kill_loses_no_finished_epoch_and_the_next_run_goes_on(tmp_path: Path)
     )
     assert done.returncode == -9
     assert open_history(tmp_path).epochs == [0, 1]
-    with DetectionWriter(tmp_path) as writer:
+    with pytest.warns(UserWarning, match="goes on with epoch 2.*overwrite=True"):
+        again = DetectionWriter(tmp_path)
+    with again as writer:
         for epoch in range(writer.next_epoch, 4):
             record(writer, range(N), epoch)
             writer.end_epoch()
@@ -409,7 +411,7 @@ def test_a_missing_samples_file_is_found(tmp_path: Path) -> None:
 
 def test_other_class_names_are_refused_when_going_on(tmp_path: Path) -> None:
     def one_epoch(**options: Any) -> None:
-        writer = DetectionWriter(tmp_path, **options)
+        writer = DetectionWriter(tmp_path, resume=True, **options)
         record(writer, range(N), 0)
         writer.end_epoch()
 
@@ -425,7 +427,7 @@ def test_other_class_names_are_refused_when_going_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("before", "now"), [("half", "single"), ("single", "half")])
 def test_another_precision_is_refused_when_going_on(tmp_path: Path, before: str, now: str) -> None:
     for epoch, precision in enumerate((before, "auto", before)):
-        writer = DetectionWriter(tmp_path, precision=precision)
+        writer = DetectionWriter(tmp_path, precision=precision, resume=True)
         record(writer, range(N), epoch)
         writer.end_epoch()
     history = open_history(tmp_path)
@@ -442,7 +444,7 @@ def test_other_limits_on_what_is_kept_are_refused_when_going_on(
     tmp_path: Path, option: str, before: float, now: float
 ) -> None:
     for epoch in range(2):
-        writer = DetectionWriter(tmp_path, **{option: before})
+        writer = DetectionWriter(tmp_path, **{option: before}, resume=True)
         record(writer, range(N), epoch)
         writer.end_epoch()
     with pytest.raises(LabelAuditError, match=f"recorded with {option}={before}, .*has {now}. Leave {option}="):
@@ -450,13 +452,13 @@ def test_other_limits_on_what_is_kept_are_refused_when_going_on(
     DetectionWriter(tmp_path, **{option: now}, start_epoch=0)
     manifest = read_manifest(open_folder(tmp_path))
     manifest.with_(left_out=None).write(open_folder(tmp_path))  # as histories of before were
-    DetectionWriter(tmp_path, **{option: now})
+    DetectionWriter(tmp_path, **{option: now}, resume=True)
 
 
 def test_labels_with_gaps_stay_the_same_classes_when_going_on_without_names(tmp_path: Path) -> None:
     one = {"boxes": [[0, 0, 4, 4]], "labels": [18]}
     for image, options in enumerate([{"class_names": {1: "person", 18: "dog"}}, {}]):
-        writer = DetectionWriter(tmp_path, **options)
+        writer = DetectionWriter(tmp_path, resume=True, **options)
         writer.record([image], [{**one, "scores": [0.5]}], [one])
         writer.end_epoch()
     history = open_history(tmp_path)
@@ -469,8 +471,8 @@ NAMES = [f"{i:02d}.jpg" for i in range(N)]
 
 
 def crashed(path: Path, images: Any = range(10), *, names: bool = False, **options: Any) -> None:
-    """One epoch of a run that did not come to its end."""
-    writer = DetectionWriter(path, **options)
+    """One epoch of a run that did not come to its end; it goes on with one that is there."""
+    writer = DetectionWriter(path, resume=True, **options)
     record(writer, images, 0, names)
     writer.end_epoch()
 

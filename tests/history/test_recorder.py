@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,8 @@ def test_an_unfinished_history_goes_on(tmp_path: Path) -> None:
     recorder.record(np.arange(N), scores_of(0), LABELS)
     recorder.end_epoch()
     recorder.record(np.arange(N), scores_of(1), LABELS)  # killed here: this epoch never ended
-    again = Recorder(tmp_path, n_samples=N)
+    with pytest.warns(UserWarning, match="goes on with epoch 1"):
+        again = Recorder(tmp_path, n_samples=N)
     assert again.next_epoch == 1
     again.record(np.arange(N), scores_of(2), LABELS)
     again.end_epoch()
@@ -377,8 +379,8 @@ def rows_of(recorder: Recorder, ids: Any = (0, 1, 2), labels: Any = None, **opti
 
 
 def crashed(path: Path, ids: Any = (0, 1, 2), **options: Any) -> None:
-    """One epoch of a run that did not come to its end."""
-    recorder = Recorder(path, **options)
+    """One epoch of a run that did not come to its end; it goes on with one that is there."""
+    recorder = Recorder(path, resume=True, **options)
     rows_of(recorder, ids)
     recorder.end_epoch()
 
@@ -426,6 +428,35 @@ def test_overwrite_then_resume_in_the_middle_of_the_first_epoch(tmp_path: Path) 
     rows_of(resumed, [3, 4])
     resumed.end_epoch()
     assert open_history(tmp_path).labels.tolist() == [1, 2, 0, 0, 1]
+
+
+def test_a_start_that_goes_on_with_a_killed_run_says_so_once(tmp_path: Path) -> None:
+    crashed(tmp_path)
+    said = "holds epochs up to 0 of a training that did not come to its end, and this one goes on with epoch 1"
+    with pytest.warns(UserWarning, match=f"{said}.*overwrite=True") as warned:
+        recorder = Recorder(tmp_path)
+    rows_of(recorder)
+    recorder.end_epoch()
+    assert [Path(one.filename).name for one in warned] == [Path(__file__).name], "it names the user's own line"
+    assert open_history(tmp_path).n_epochs == 2
+
+
+@pytest.mark.parametrize(
+    "options", [{"overwrite": True}, {"start_epoch": 0}, {"start_epoch": 1}, {"resume": True}, {"writer": 1}]
+)
+def test_who_says_what_is_meant_hears_nothing(tmp_path: Path, options: dict[str, Any]) -> None:
+    crashed(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Recorder(tmp_path, **options)
+        Recorder(tmp_path / "new")
+
+
+def test_a_writer_that_joins_others_of_its_start_hears_nothing(tmp_path: Path) -> None:
+    crashed(tmp_path, writer=1, segment=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Recorder(tmp_path, writer=0, segment=0)
 
 
 @pytest.mark.parametrize("removed", range(6))
@@ -476,11 +507,11 @@ def test_ids_and_planted_mistakes_outlast_a_resume(tmp_path: Path) -> None:
     crashed(tmp_path, sample_ids=NAMES, planted={1: 2})
     crashed(tmp_path, (2, 1, 0), sample_ids=NAMES, planted={1: 2})
     for options, message in (({}, "sample_ids=, and 2 new"), ({"sample_ids": NAMES}, "planted=, and 2 new")):
-        recorder = Recorder(tmp_path, **options)
+        recorder = Recorder(tmp_path, resume=True, **options)
         rows_of(recorder, [0, 3, 4])
         with pytest.raises(LabelAuditError, match=f"was recorded with {message} train samples come without"):
             recorder.end_epoch()
-    recorder = Recorder(tmp_path, sample_ids=NAMES, planted={1: 2})
+    recorder = Recorder(tmp_path, resume=True, sample_ids=NAMES, planted={1: 2})
     rows_of(recorder, [0, 3, 4])
     recorder.end_epoch()
     history = open_history(tmp_path)
@@ -509,7 +540,7 @@ def test_other_ids_for_known_samples_are_refused(tmp_path: Path, start: int | No
 @pytest.mark.parametrize("start", [None, 0])
 def test_ids_added_after_a_crash_name_the_known_samples_too(tmp_path: Path, start: int | None) -> None:
     crashed(tmp_path)
-    recorder = Recorder(tmp_path, start_epoch=start, sample_ids=NAMES, planted={1: 2})
+    recorder = Recorder(tmp_path, resume=True, start_epoch=start, sample_ids=NAMES, planted={1: 2})
     assert open_history(tmp_path).sample_ids.tolist() == [0, 1, 2]
     rows_of(recorder, [0, 4])
     recorder.end_epoch()
@@ -538,7 +569,7 @@ def test_integers_and_text_do_not_mix(tmp_path: Path, first: tuple, then: tuple)
     with pytest.raises(LabelAuditError, match=r"ids of train samples were \w+ before and are \w+ now"):
         rows_of(recorder, then)
     recorder.end_epoch()
-    for again in (recorder, Recorder(tmp_path), Recorder(tmp_path, start_epoch=0)):
+    for again in (recorder, Recorder(tmp_path, resume=True), Recorder(tmp_path, start_epoch=0)):
         with pytest.raises(LabelAuditError, match="a sample keeps its id"):
             rows_of(again, then)
 
@@ -552,8 +583,8 @@ def test_ids_of_the_batches_and_positions_do_not_mix(tmp_path: Path, start: int 
         Recorder(tmp_path / "ids", n_samples=5, start_epoch=start)
     crashed(tmp_path / "positions", n_samples=5)
     with pytest.raises(LabelAuditError, match="sample 100 is no position in a train set of 5 samples"):
-        rows_of(Recorder(tmp_path / "positions", start_epoch=start), [100, 1, 2])
-    rows_of(Recorder(tmp_path / "positions", start_epoch=start), [4, 1, 2])
+        rows_of(Recorder(tmp_path / "positions", resume=True, start_epoch=start), [100, 1, 2])
+    rows_of(Recorder(tmp_path / "positions", resume=True, start_epoch=start), [4, 1, 2])
 
 
 def test_rows_of_an_epoch_that_is_never_ended_are_said(tmp_path: Path) -> None:
@@ -694,7 +725,7 @@ def test_an_unfinished_history_is_begun_anew_with_new_options(tmp_path: Path) ->
     assert (facts["class_names"], facts["keep"], facts["precision"]) == (["x", "y", "z"], "summary", "single")
     assert open_history(tmp_path).epochs == [0]
     with pytest.raises(LabelAuditError, match="class_names has 2 names"):
-        crashed(tmp_path, class_names=["a", "b"], start_epoch=0, resume=True)
+        crashed(tmp_path, class_names=["a", "b"], start_epoch=0)
 
 
 def test_the_advice_about_logits_helps(tmp_path: Path) -> None:

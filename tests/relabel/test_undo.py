@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from labelaudit import Audit, LabelAuditError, relabel, undo_relabel
@@ -89,6 +90,44 @@ def test_in_place_file_keeps_its_mode_and_is_restored(make_audit: MakeAudit, tmp
     assert undo_relabel(done.undo_log) == 1
     assert path.read_bytes() == before
     assert undo_relabel(done.undo_log) == 0
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "json", "jsonl", "tree"])
+def test_in_place_with_nothing_to_change_leaves_no_log(make_audit: MakeAudit, tmp_path: Path, kind: str) -> None:
+    place, log = tmp_path / "data", tmp_path / "undo.jsonl"
+    place.mkdir()
+    if kind == "tree":
+        for name, label in zip(IDS, GIVEN, strict=True):
+            (place / NAMES[label]).mkdir(exist_ok=True)
+            (place / NAMES[label] / Path(name).name).write_bytes(name.encode())
+        target = place
+        ids = [f"{NAMES[label]}/{Path(name).name}" for name, label in zip(IDS, GIVEN, strict=True)]
+    else:
+        target, ids = place / f"labels.{kind}", IDS
+        table = pd.DataFrame({"id": IDS, "label": [NAMES[label] for label in GIVEN]})
+        if kind == "csv":
+            table.to_csv(target, index=False)
+        elif kind == "parquet":
+            table.to_parquet(target)
+        else:
+            table.to_json(target, orient="records", lines=kind == "jsonl")
+    before = contents(place)
+    audit = make_audit(ids)
+    none = relabel(target, audit, in_place=True, min_confidence=1.0)
+    assert (none.undo_log, none.out, none.dry_run, none.n_changed) == (None, None, False, 0)
+    assert "nothing to change, so nothing was written" in repr(none)
+    assert contents(place) == before
+    assert [one.name for one in tmp_path.iterdir()] == ["data"]
+    done = relabel(target, audit, in_place=True, undo_log=log)
+    changed = contents(place)
+    assert "nothing to change" not in repr(done)
+    nothing = audit.corrections(1.0)
+    assert not len(nothing)
+    relabel(target, nothing, in_place=True)
+    assert contents(place) == changed
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["data", "undo.jsonl"]
+    assert undo_relabel(log) > 0
+    assert contents(place) == before
 
 
 def test_a_symbolic_link_stays_one(make_audit: MakeAudit, tmp_path: Path) -> None:

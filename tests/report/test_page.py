@@ -12,8 +12,9 @@ import pytest
 
 import labelaudit
 from labelaudit import LabelAuditError, history_from_arrays
+from labelaudit.cli import main
 from labelaudit.report.page import make_report
-from labelaudit.report.static_files import bundled, json_for_script, source_hash, static_text, visible
+from labelaudit.report.static_files import bundled, json_for_script, source_hash, static_text
 from tests.report.sample_audits import GIVEN, HOSTILE, NAMES, N, history_of_names, logits
 
 
@@ -64,6 +65,39 @@ def test_the_next_command_can_be_typed_as_it_stands(tmp_path: Path) -> None:
     assert f"<code>labelaudit review '{runs[0]}'</code>" in one
     for text in (several, memory):
         assert '<code>audit.save("audit")</code>, then <code>labelaudit review audit</code>' in text
+
+
+def next_steps(audit: labelaudit.Audit) -> str:
+    said = html.unescape(make_report(audit).html).split("<h3>Next</h3>")[1].split("</ol>")[0]
+    return re.sub(r"\s+", " ", said)
+
+
+def test_the_review_that_is_named_is_of_the_samples_that_are_shown(tmp_path: Path) -> None:
+    run, saved = tmp_path / "run", tmp_path / "my audit"
+    with labelaudit.Recorder(run) as recorder:
+        recorder.record(np.arange(N), logits()[0], GIVEN)
+        recorder.end_epoch()
+    plain = labelaudit.audit(run)
+    for options, typed in (
+        ({"threshold": 0.7}, "--threshold 0.7"),
+        ({"expected_error_rate": 0.25}, "--expected-error-rate 0.25"),
+    ):
+        found = labelaudit.audit(run, **options)
+        assert len(found.issues) != len(plain.issues)
+        said = next_steps(found)
+        assert (
+            f"<code>labelaudit audit {run} {typed} --out audit</code>, then <code>labelaudit review audit</code>"
+            in said
+        )
+        assert main(["audit", str(run), *typed.split(), "--out", str(tmp_path / "again"), "--top", "0"]) == 0
+        assert labelaudit.load_audit(tmp_path / "again").issues.index.tolist() == found.issues.index.tolist()
+        found.save(saved)
+        for one in (found, labelaudit.load_audit(saved)):
+            assert f"<code>labelaudit review '{saved}'</code>" in next_steps(one)
+    beyond = labelaudit.audit(run, epochs=[0])
+    assert '<code>audit.save("audit")</code>, then <code>labelaudit review audit</code>' in next_steps(beyond)
+    plain.save(saved)
+    assert f"<code>labelaudit review {run}</code>" in next_steps(plain), "its decisions stay with the run"
 
 
 def test_a_share_of_no_flagged_samples_is_not_shown() -> None:
@@ -192,17 +226,6 @@ def test_scripts_of_one_bundle_share_no_name() -> None:
         assert len(static_text(name).splitlines()) <= 250
         assert "innerHTML" not in static_text(name)
     assert not re.search(r"^(import|export) ", bundled(*SCRIPTS), re.MULTILINE)
-
-
-def test_python_and_javascript_make_the_same_characters_visible() -> None:
-    script = re.search(r"const HIDDEN = /(\[.*\])/g", static_text("card.js"))
-    assert script is not None
-    in_script = {code for code in range(0x10000) if re.match(script[1], chr(code))}
-    assert in_script == {code for code in range(0x10000) if visible(f"a{chr(code)}") != f"a{chr(code)}"}
-    assert {0x202E, 0x200B, 0, 0xFEFF} <= in_script
-    assert not {ord("\n"), ord("\t"), ord(" ")} & in_script
-    assert visible("  ") == "⟨U+0020⟩⟨U+0020⟩", "a name of spaces only could not be seen"
-    assert visible("") == ""
 
 
 def test_inline_in_a_notebook(hostile_audit: labelaudit.Audit) -> None:

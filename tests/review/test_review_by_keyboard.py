@@ -345,6 +345,36 @@ def test_narrow_screen(place: Place, scheme: str) -> None:
         assert problems == []
 
 
+def test_the_buttons_of_look_alikes_stay_on_a_narrow_screen(place: Place) -> None:
+    span = "all => all.map((one) => one.getBoundingClientRect().toJSON())"
+    with browser(390) as (page, problems), server(place) as (_, url):
+        page.goto(url)
+        shown(page)
+        for height in (844, 664):
+            page.set_viewport_size({"width": 390, "height": height})
+            page.keyboard.press("l")
+            page.wait_for_selector(".rv-panel .la-card")
+            n = page.locator(".rv-panel .la-card").count()
+            until(page, "[...document.querySelectorAll('.la-image')].every((one) => one.naturalWidth > 0)")
+            page.locator(".rv-panel .la-card").last.evaluate("one => one.scrollIntoView()")
+            assert page.evaluate("scrollY") > 300
+            buttons = page.eval_on_selector_all(".rv-panel > .rv-actions button", span)
+            assert len(buttons) == 7
+            assert all(one["left"] >= 0 and one["right"] <= 390 for one in buttons)
+            assert all(one["top"] >= 0 and one["bottom"] <= height / 3 for one in buttons), buttons
+            assert min(one["height"] for one in buttons) >= 44, "large enough for a finger"
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390
+            if folder := os.environ.get("LABELAUDIT_SCREENSHOTS"):
+                page.screenshot(path=Path(folder) / f"lookalikes-390-{height}.png")
+            if height == 844:
+                page.keyboard.press("Escape")
+                shown(page)
+        page.click(".rv-panel [data-action='keep']", timeout=2_000)
+        until(page, "n => document.querySelectorAll('.rv-panel .la-card').length !== n", arg=n)
+        assert (load_decisions(place.run / "review" / "decisions.jsonl")["action"] == "keep").sum() == n
+        assert problems == []
+
+
 @pytest.mark.parametrize("more", ["images", "rows"])
 def test_labels_and_buttons_are_on_the_screen_together(place: Place, tmp_path: Path, more: str) -> None:
     table = [",".join([one, *(f"column {i}" for i in range(12))]) for one in ["id", *IDS]]

@@ -11,7 +11,7 @@ from labelaudit.detection.findings.issues import KINDS, Issues, issues_of
 from labelaudit.detection.findings.scenes import Scenes
 from labelaudit.detection.store.history import DetectionHistory
 from labelaudit.errors import LabelAuditError
-from labelaudit.report.answer import review_of
+from labelaudit.report.answer import places_of, review_of
 from labelaudit.report.curves import Curves
 from labelaudit.report.media import Media
 from labelaudit.report.page import Report
@@ -101,7 +101,6 @@ def _notes(issues: Issues, positions: Any, thumbnails: Thumbnails, curves: Curve
 def _rendered(found: Any, issues: Issues, cards: list[dict[str, Any]], title: str, notes: list[str]) -> str:
     flagged = issues.audit.samples["is_label_issue"].to_numpy(bool)
     counts = {kind: int(((issues.kind == kind) & flagged).sum()) for kind in KINDS}
-    places = [str(place) for place in found.info.get("history") or []]
     return rendered(
         "detection.html.jinja",
         {"cards": cards},
@@ -114,8 +113,8 @@ def _rendered(found: Any, issues: Issues, cards: list[dict[str, Any]], title: st
         n_epochs=issues.audit.summary["n_epochs"],
         n_wrong=f"{sum(counts[kind] for kind in KINDS[:3]):,}",
         n_missing=f"{counts['missing']:,}",
-        run=" ".join(places),
-        review=review_of(places),
+        run=" ".join(places_of(found)),
+        review=review_of(found),
         notes=notes,
         n_cards=len(cards),
         made_by=f"labelaudit {found.info.get('labelaudit', '')}".strip(),

@@ -44,7 +44,8 @@ class DetectionWriter(EpochWriter):
             in double.
         every_n_epochs: noted in the history.
         overwrite: replace a history that is already there.
-        resume: go on after the last epoch of a finished history; an unfinished one is gone on with anyway.
+        resume: go on after the last epoch of a finished history; an unfinished one is gone on with anyway, with a
+            warning where neither this nor ``start_epoch`` says so.
         start_epoch: as of `Recorder`.
         writer: which of several parallel writers this is (the rank).
         segment: number of this start, the same for all writers; None: the next free one.

@@ -14,7 +14,20 @@
 //   scene: for a box: {width, height, given, suggested, others: [boxes]}, what image shows; a box is [x, y, w, h] or null.
 
 const SVG = "http://www.w3.org/2000/svg";
-const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\u3164\ufeff]/g;
+const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\u3164\ufeff]/;
+const EMOJI = /[\u2190-\u21ff\u2600-\u27bf\u2b00-\u2bff\u{1f000}-\u{1faff}]/u;
+const CURSIVE = /[\u0620-\u065f\u066e-\u06d3\u06d5-\u06dc\u06ea-\u06ef\u06fa-\u06fc\u06ff\u0710-\u074a\u074d-\u077f\u07ca-\u07f5\u0840-\u085b\u0860-\u086a\u0870-\u0887\u0889-\u088e\u08a0-\u08e1\u08e3-\u08ff\u1820-\u18aa\ua840-\ua871]/u;
+const BRAHMIC = /[\u0900-\u0963\u0966-\u0dff\u1000-\u109f\u1780-\u17ff\u1a20-\u1bff\ua800-\ua82f\ua880-\uabff]/u;
+const VIRAMA = /[\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d3b\u0d3c\u0d4d\u0dca\u1039\u103a\u17d2\u1a60\u1b44\u1baa\u1bab\ua806\ua82c\ua8c4\ua953\ua9c0\uaaf6\uabed]/u;
+// A joiner that does something, and the character before it; as in labelaudit/report/hidden.py.
+const JOINED = [
+  `${EMOJI.source}\ufe0f?\u200d(?=${EMOJI.source})`,
+  `${CURSIVE.source}[\u200c\u200d](?=${CURSIVE.source})`,
+  `${VIRAMA.source}\u200d`,
+  `${VIRAMA.source}\u200c(?=${BRAHMIC.source})`,
+  `${BRAHMIC.source}\u200d(?=${VIRAMA.source})`,
+].join("|");
+const KEPT_OR_HIDDEN = new RegExp(`(${JOINED})|${HIDDEN.source}`, "gu");
 
 function fill(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
@@ -38,7 +51,8 @@ export function drawn(tag, attributes = {}, ...children) {
 
 // A name from data with its invisible and direction-changing characters made visible; spaces where there is nothing else.
 export function visible(text) {
-  return String(text).replace(String(text).trim() ? HIDDEN : /./gsu, (c) => `\u27e8U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}\u27e9`);
+  const code = (c) => `\u27e8U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}\u27e9`;
+  return String(text).trim() ? String(text).replace(KEPT_OR_HIDDEN, (c, kept) => kept ?? code(c)) : String(text).replace(/./gsu, code);
 }
 
 // A name from data, kept from changing the order of the text around it.
