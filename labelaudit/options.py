@@ -37,4 +37,4 @@ def epoch_numbers(epochs: Any) -> list[int]:
     numbers: list[Any] = list(epochs) if isinstance(epochs, Iterable) and not isinstance(epochs, str) else [None]
     if not all(isinstance(number, (int, np.integer)) for number in numbers):
         raise LabelAuditError(f"epochs={epochs!r} is no list of epochs; expected numbers such as range(20) or [0, 5]")
-    return numbers
+    return [int(number) for number in numbers]

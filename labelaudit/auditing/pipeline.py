@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from labelaudit.auditing.of_labels import audit_labels
 from labelaudit.auditing.result import Audit
 from labelaudit.auditing.source import history_to_audit
@@ -83,7 +85,10 @@ def audit(
     _check_options(expected_error_rate, threshold)
     if key is not None:
         opened.runs.check_free(key, overwrite=overwrite)
-    cut = {"expected_error_rate": expected_error_rate, "threshold": threshold}
+    cut = {
+        "expected_error_rate": None if expected_error_rate is None else float(expected_error_rate),
+        "threshold": None if threshold is None else float(threshold),
+    }
     if opened.task == "detection":
         of_labels = {"analyzers": analyzers, "client": client, "partitions": partitions, "embeddings": embeddings}
         _refuse_of_classification(opened, skip_nan=skip_nan, **of_labels)
@@ -107,12 +112,17 @@ def audit(
         )
     asked = {**cut, "split": split, "skip_nan": skip_nan or None, **detection_options}
     asked |= {"epochs": epochs and sorted(epochs), "embeddings": None if embeddings is None else True}
-    found.info["asked"] = {name: value for name, value in asked.items() if value is not None}
+    found.info["asked"] = {name: _plain(value) for name, value in asked.items() if value is not None}
     if key is not None:
         of = None if embeddings is None else embeddings.source or "given"
         options = {"analyzers": analyzers, "epochs": epochs and sorted(epochs), "skip_nan": skip_nan or None}
         opened.runs.save(key, found, parameters=cut | options | {"embeddings": of}, overwrite=overwrite)
     return found
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy's as one of Python's, which JSON can hold."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _check_options(expected_error_rate: float | None, threshold: float | None) -> None:

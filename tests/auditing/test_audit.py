@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -137,6 +138,21 @@ def test_saving_that_fails_leaves_no_half_of_two_audits(
         labelaudit.load_audit(tmp_path)
     audit.save(tmp_path)
     pd.testing.assert_frame_equal(labelaudit.load_audit(tmp_path).samples, audit.samples)
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({"threshold": np.float32(0.5)}, {"threshold": 0.5}),
+        ({"expected_error_rate": np.float64(0.25)}, {"expected_error_rate": 0.25}),
+        ({"epochs": np.arange(3)}, {"epochs": [0, 1, 2]}),
+    ],
+)
+def test_options_that_are_numpy_numbers_are_saved(
+    history: labelaudit.History, tmp_path: Path, options: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    labelaudit.audit(history, **options).save(tmp_path)
+    assert labelaudit.load_audit(tmp_path).info["asked"] == kept
 
 
 def test_saving_into_a_folder_with_other_files_is_refused(history: labelaudit.History, tmp_path: Path) -> None:
