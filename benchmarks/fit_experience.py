@@ -1,11 +1,12 @@
-"""Fit the trees of labelaudit/auditing/experience.py.
+"""Fit the trees and the networks of labelaudit/auditing/experience.py.
 
-    python benchmarks/fit_experience.py --write    # over an hour on 2 cores; writes the trees
+    python benchmarks/fit_experience.py --write    # some two hours on 2 cores; writes both
 
 Some 7,300 trainings on 55 data sets (fit_data.py), small and large, short and long, most of them with planted
-mistakes of some kind and rate, each read as an audit reads it. Boosted trees learn which of the samples are wrong.
-Printed: how the audit does on data sets that the trees were not fitted on (four groups left out in turn), beside a cut
-at the noise matrix alone. Trainings are kept in the folder, so a second call only fits.
+mistakes of some kind and rate, each read as an audit reads it. Boosted trees (here) and networks (fit_networks.py)
+learn which of the samples are wrong. Printed: how the audit does on data sets that they were not fitted on (four groups
+left out in turn), beside a cut at the noise matrix alone. Trainings are kept in the folder, so a second call only fits;
+--no-table skips the groups.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import fit_data
+import fit_networks
 import fit_training
 import numpy as np
 import torch
@@ -35,17 +37,19 @@ from labelaudit.auditing.calibrate import along_ranking
 from labelaudit.auditing.clues import COLUMNS, Clues
 from labelaudit.auditing.evidence import Evidence
 from labelaudit.auditing.reading import Reading, read_labels
+from labelaudit.auditing.set_networks import SetNetworks
 from labelaudit.auditing.trees import MOST_LEAVES, Trees
 from labelaudit.auditing.window import plan
 
 CROSS_VALIDATED = 12  # every so many jobs are a cross-validation, read with what its models left out of training
 ABSENT = 29  # every so many have a class whose labels are all wrong
 BY_PEOPLE = 5900  # from this one on the mistakes are those of people with a poor view
-SAMPLES = 200  # of each history, to fit on
+SAMPLES = 200  # of each history, to fit trees on
 GROUPS = 4  # of data sets, left out in turn
 HOPELESS = ("friends", "friends_embedded", "contraceptive", "german", "led7digit")
 HOPELESS_WEIGHT = 0.4  # data whose classes no model can tell apart teach that nothing can be known
 PEOPLE_WEIGHT = 2  # mistakes of people are what most users have
+FLAGGED = (2, 5, 8)  # columns of the table
 
 
 @dataclass(frozen=True)
@@ -173,15 +177,44 @@ def found_by(case: Case, score: np.ndarray, each: np.ndarray) -> tuple[float, fl
     return precision, float(2 * (flagged & wrong).sum() / max(flagged.sum() + wrong.sum(), 1)), float(flagged.mean())
 
 
-def compared(case: Case, trees: Trees) -> tuple[float, ...]:
-    """Return what is found by the noise matrix alone, what with trees, and the latter's F1 at the true count."""
+def compared(case: Case, trees: Trees, networks: SetNetworks) -> tuple[float, ...]:
+    """Return what the noise matrix alone finds, what trees, and what both find; the latter's F1 at the true count."""
     clues, wrong = case.clues, case.wrong
-    experience = trees.predict([*clues.of_samples(), *clues.of_set()], len(wrong))
-    alone, ranking = verdict.ranking(clues, np.zeros(len(wrong))), verdict.ranking(clues, experience)
-    first = found_by(case, alone, 1 / (1 + np.exp(-clues.by_matrix)))
-    second = found_by(case, ranking, verdict.wrong(clues, experience))
-    ideal = wrong[np.argsort(-ranking, kind="stable")[: wrong.sum()]].mean() if wrong.any() else np.nan
-    return (*first, *second, float(ideal))
+    of_samples, of_set = clues.of_samples(), clues.of_set()
+    by_trees = trees.predict([*of_samples, *of_set], len(wrong))
+    both = (by_trees + networks.predict(of_samples, of_set)) / 2
+    found = found_by(case, verdict.ranking(clues, np.zeros(len(wrong))), 1 / (1 + np.exp(-clues.by_matrix)))
+    for odds in (by_trees, both):
+        found += found_by(case, verdict.ranking(clues, odds), verdict.wrong(clues, odds))
+    order = np.argsort(-verdict.ranking(clues, both), kind="stable")
+    return (*found, float(wrong[order[: wrong.sum()]].mean()) if wrong.any() else np.nan)
+
+
+def fit_networks_on(cases: list[Case]) -> SetNetworks:
+    """Fit the networks."""
+    known = [columns(case.clues) for case in cases]
+    return fit_networks.fit(known, [case.wrong for case in cases], np.array([weight_of(case) for case in cases]))
+
+
+def print_table(cases: list[Case]) -> None:
+    """Print how well the data sets of each of GROUPS are judged by what the others taught."""
+    names = np.array([case.name for case in cases])
+    rows = []
+    for inside, outside in GroupKFold(GROUPS).split(names, groups=names):
+        taught = [cases[i] for i in inside]
+        trees, networks = as_numbers(fit(taught)), fit_networks_on(taught)
+        rows += [(cases[i].kind, *compared(cases[i], trees, networks)) for i in outside]
+    of_one = "AP | F1 | flagged"
+    print(
+        f"| mistakes | matrix alone: {of_one} | trees: {of_one} | trees and networks: {of_one} | F1 at the true count |"
+    )
+    print("|---" * 11 + "|")
+    for kind in (*fit_training.KINDS, "people", "absent"):
+        found = np.mean([row[1:] for row in rows if row[0] == kind], axis=0)
+        shown = [f"{value:.2%}" if at in FLAGGED else f"{value:.3f}" for at, value in enumerate(found)]
+        if kind == "none":
+            shown = [value if at in FLAGGED else "" for at, value in enumerate(shown)]
+        print(f"| {kind} | {' | '.join(shown)} |")
 
 
 def main() -> None:
@@ -192,7 +225,8 @@ def main() -> None:
     )
     parser.add_argument("--histories", type=int, default=7300)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--write", action="store_true", help="write labelaudit/auditing/experience.npz")
+    parser.add_argument("--write", action="store_true", help="write the two files of labelaudit/auditing")
+    parser.add_argument("--no-table", action="store_true", help="do not leave groups of data sets out in turn")
     options = parser.parse_args()
     for name in fit_data.NAMES:
         fit_data.load(name, options.folder)
@@ -203,23 +237,13 @@ def main() -> None:
             if len(cases) % 100 == 0:
                 print(f"{len(cases):,} of {options.histories:,} histories", file=sys.stderr)
     cases = [case for case in cases if case.kind != "nothing learned"]
-    names = np.array([case.name for case in cases])
-    rows = []
-    for inside, outside in GroupKFold(GROUPS).split(names, groups=names):
-        trees = as_numbers(fit([cases[i] for i in inside]))
-        for i in outside:
-            rows.append((cases[i].kind, *compared(cases[i], trees)))
-    print("| mistakes | matrix alone: AP | F1 | flagged | with trees: AP | F1 | flagged | F1 at the true count |")
-    print("|---|---|---|---|---|---|---|---|")
-    for kind in (*fit_training.KINDS, "people", "absent"):
-        found = np.mean([row[1:] for row in rows if row[0] == kind], axis=0)
-        shown = [f"{value:.2%}" if at in (2, 5) else f"{value:.3f}" for at, value in enumerate(found)]
-        if kind == "none":
-            shown = [value if at in (2, 5) else "" for at, value in enumerate(shown)]
-        print(f"| {kind} | {' | '.join(shown)} |")
+    if not options.no_table:
+        print_table(cases)
     if options.write:
-        as_numbers(fit(cases)).save(experience.FILE)
-        print(f"{experience.FILE}: {experience.FILE.stat().st_size:,} bytes", file=sys.stderr)
+        as_numbers(fit(cases)).save(experience.TREES)
+        fit_networks_on(cases).save(experience.NETWORKS)
+        for file in (experience.TREES, experience.NETWORKS):
+            print(f"{file}: {file.stat().st_size:,} bytes", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from quality_peers import Finding, ours
 
 from labelaudit import Embeddings, History
 from labelaudit.auditing.clues import Clues
+from labelaudit.auditing.experience import networks, trees
 from labelaudit.auditing.verdict import LEARNED, LOWEST_CUT, ranking
 
 
@@ -32,6 +33,14 @@ def _alone(clues: Clues, experience: np.ndarray) -> np.ndarray:
     return experience
 
 
+def _by_trees(clues: Clues) -> np.ndarray:
+    return trees().predict([*clues.of_samples(), *clues.of_set()], len(clues.log_ratio))
+
+
+def _by_networks(clues: Clues) -> np.ndarray:
+    return networks().predict(clues.of_samples(), clues.of_set())
+
+
 VARIANTS: dict[str, dict[str, Callable[..., Any] | float]] = {
     "plain mean over the epochs": {"window.log_time_weight": lambda index: 1.0},
     "noise model on all epochs": {"window.n_early": lambda seen: seen.n_epochs},
@@ -40,6 +49,8 @@ VARIANTS: dict[str, dict[str, Callable[..., Any] | float]] = {
     "experience alone in the ranking": {"verdict.ranking": _alone},
     "probability from the noise matrix alone": {"verdict.wrong": _by_matrix},
     "probability from experience alone": {"verdict.BY_MATRIX": 0.0},
+    "experience by the trees alone": {"verdict.by_experience": _by_trees},
+    "experience by the networks alone": {"verdict.by_experience": _by_networks},
     "no experience at all": {"verdict.wrong": _by_matrix, "verdict.ranking": _without_experience},
     "cut at one half": {"verdict.best_cut": lambda probability, lowest: 0.5},
     "cut as low as the best F1 asks": {"verdict.lowest_cut": lambda clear_agreeing: 0.0},

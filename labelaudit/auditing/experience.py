@@ -1,7 +1,8 @@
 """What trainings with planted mistakes taught: how often a sample that looks so, in a history that looks so, was wrong.
 
-Boosted trees on the clues of `clues.py` give that probability. `benchmarks/fit_experience.py` trains the networks,
-plants the mistakes, and fits the trees; they ship as numbers in ``experience.npz``.
+Two learners give that probability from the clues of `clues.py`, each where the other is weak: boosted trees, and small
+networks that see every sample beside all others. `benchmarks/fit_experience.py` trains the networks of the corpus,
+plants the mistakes, and fits both; they ship as numbers.
 """
 
 from __future__ import annotations
@@ -13,20 +14,30 @@ from typing import Any
 import numpy.typing as npt
 
 from labelaudit.auditing.clues import Clues
+from labelaudit.auditing.set_networks import SetNetworks
 from labelaudit.auditing.trees import Trees
 
 Array = npt.NDArray[Any]
 
-FILE = Path(__file__).with_name("experience.npz")
-SUSPICION = "log_ratio"  # the column that the log odds never fall with
+TREES = Path(__file__).with_name("experience_trees.npz")
+NETWORKS = Path(__file__).with_name("experience_networks.npz")
+SUSPICION = "log_ratio"  # the column that the trees' log odds never fall with
 
 
 def by_experience(clues: Clues) -> Array:
-    """Return log odds that labels are wrong, (n,)."""
-    return trees().predict([*clues.of_samples(), *clues.of_set()], len(clues.log_ratio))
+    """Return log odds that labels are wrong, (n,): the mean of what trees and networks say."""
+    of_samples, of_set = clues.of_samples(), clues.of_set()
+    by_trees = trees().predict([*of_samples, *of_set], len(clues.log_ratio))
+    return (by_trees + networks().predict(of_samples, of_set)) / 2
 
 
 @cache
 def trees() -> Trees:
     """Return the trees: log odds, by the columns of `clues.COLUMNS`."""
-    return Trees.load(FILE)
+    return Trees.load(TREES)
+
+
+@cache
+def networks() -> SetNetworks:
+    """Return the networks: log odds, by the columns of `clues.COLUMNS`."""
+    return SetNetworks.load(NETWORKS)

@@ -19,6 +19,7 @@ from labelaudit.auditing.evidence import Evidence, log_time_weight
 from labelaudit.auditing.experience import SUSPICION, by_experience, trees
 from labelaudit.auditing.glance import doubling_blocks, glance
 from labelaudit.auditing.reading import Reading, read_labels
+from labelaudit.auditing.set_networks import CHUNK, SetNetworks
 from labelaudit.auditing.trees import MOST_LEAVES, Trees
 from labelaudit.auditing.verdict import LOWEST_CUT, best_cut, leaned, lowest_cut
 from labelaudit.auditing.window import n_early, plan
@@ -260,6 +261,68 @@ def test_trees_against_a_walk_down_each(tmp_path: Path) -> None:
     trees.save(tmp_path / "trees.npz")
     assert Trees.load(tmp_path / "trees.npz").predict(columns, 3).tolist() == [209.25, 119.25, 129.25]
     assert trees.predict([columns[0][:0], columns[1][:0]], 0).tolist() == []
+
+
+def _random_networks(rng: np.random.Generator) -> SetNetworks:
+    """Two networks of three columns of samples and two of the set."""
+    shapes = {
+        "encode": (2, 4, 5),
+        "encode_more": (2, 6, 5),
+        "attend": (2, 5, 2),
+        "pool": (2, 5 * 3 + 2 + 1, 7),
+        "pool_more": (2, 8, 4),
+        "judge": (2, 3 + 4 + 1, 5),
+        "judge_more": (2, 6, 5),
+        "answer": (2, 6, 1),
+    }
+    layers = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    return SetNetworks(mean=np.arange(5, dtype=np.float32), deviation=np.array([1, 2, 1, 3, 1], np.float32), **layers)
+
+
+def _one_by_one(networks: SetNetworks, rows: np.ndarray, of_set: np.ndarray) -> np.ndarray:
+    """Sample by sample, network by network."""
+    found = []
+    x = np.clip((rows - networks.mean[:3]) / networks.deviation[:3], -6, 6)
+    d = np.clip((of_set - networks.mean[3:]) / networks.deviation[3:], -6, 6)
+    for r in range(2):
+        layers = {name: value[r].astype(float) for name, value in vars(networks).items() if value.ndim == 3}
+
+        def relu(name: str, before: np.ndarray, layers: dict[str, np.ndarray] = layers) -> np.ndarray:
+            return np.maximum(np.append(before, 1) @ layers[name], 0)
+
+        codes = [relu("encode_more", relu("encode", one)) for one in x]
+        pools = [np.mean(codes, axis=0)]
+        for head in layers["attend"].T:
+            pools.append(np.average(codes, axis=0, weights=[np.exp(np.clip(code @ head, -15, 15)) for code in codes]))
+        of_all = relu("pool_more", relu("pool", np.concatenate([*pools, d])))
+        said = [relu("judge_more", relu("judge", np.concatenate([one, of_all]))) for one in x]
+        found.append([float(np.append(one, 1) @ layers["answer"][:, 0]) for one in said])
+    return np.mean(found, axis=0)
+
+
+@pytest.mark.parametrize("n", [1, 7, CHUNK + 3])
+def test_set_networks_against_a_loop(n: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(n)
+    networks = _random_networks(rng)
+    rows, of_set = rng.normal(size=(n, 3)) * 3, np.array([2.0, 50.0])
+    rows[-1] = rows[0]
+    found = networks.predict(list(rows.T), of_set.tolist())
+    expected = _one_by_one(networks, rows, of_set)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+    assert found[-1] == found[0], "equal samples, wherever they are"
+    shuffled = rng.permutation(n)
+    np.testing.assert_allclose(networks.predict(list(rows[shuffled].T), of_set.tolist()), found[shuffled], rtol=1e-5)
+    networks.save(tmp_path / "networks.npz")
+    kept = SetNetworks.load(tmp_path / "networks.npz").predict(list(rows.T), of_set.tolist())
+    np.testing.assert_allclose(kept, found, rtol=0.02, atol=0.02 * np.abs(found).max())
+
+
+def test_the_networks_see_a_sample_beside_the_others() -> None:
+    networks = _random_networks(np.random.default_rng(0))
+    rows = np.random.default_rng(1).normal(size=(20, 3))
+    other = np.concatenate([rows[:1], 3 * rows[1:]])
+    of_set = [1.0, 2.0]
+    assert networks.predict(list(rows.T), of_set)[0] != networks.predict(list(other.T), of_set)[0]
 
 
 def test_a_model_that_learned_nothing_flags_nothing() -> None:
