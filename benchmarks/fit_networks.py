@@ -13,7 +13,7 @@ from labelaudit.auditing.clues import OF_SAMPLES
 from labelaudit.auditing.set_networks import BOUND, MOST_ATTENTION, SetNetworks
 
 NETWORKS = 4
-EPOCHS = 40
+EPOCHS = 25
 BATCH = 16  # histories
 KEPT = 1200  # samples of a history that are drawn from
 DRAWN = 400  # of them in a step

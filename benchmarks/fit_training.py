@@ -26,6 +26,7 @@ KINDS = {  # beside "absent" and "people"
 }
 HIDDEN = ((), (64,), (128,), (128, 128), (256, 256), (512, 256))
 SMALLEST = 700  # samples
+LEAST_LONG_TAILED = 400  # samples, else all are kept
 PIXELS = 14
 SAMPLE_EPOCHS = 90_000  # no training passes more samples than this; a convolutional one a third
 
@@ -67,6 +68,17 @@ def plant(dataset: Dataset, rng: np.random.Generator, kind: str | None = None) -
     if kind in ("pair", "confusion") and part.n_classes == 2:
         kind = "symmetric"
     return Planted(part.features, _given(part, kind, rng), part.labels, kind)
+
+
+def long_tailed(dataset: Dataset, rng: np.random.Generator) -> Dataset:
+    """Draw a part whose classes differ in size, log-normally, at least some eight samples each."""
+    relative = np.exp(rng.uniform(0.5, 1.5) * rng.normal(size=dataset.n_classes))
+    size = np.bincount(dataset.labels, minlength=dataset.n_classes)
+    share = np.maximum(relative / relative.max(), np.minimum(8 / np.maximum(size, 1), 1))
+    kept = np.flatnonzero(rng.random(len(dataset.labels)) < share[dataset.labels])
+    if len(kept) < LEAST_LONG_TAILED:
+        return dataset
+    return Dataset(dataset.name, dataset.features[kept], dataset.labels[kept], dataset.probabilities[kept])
 
 
 def _without_a_class(part: Dataset, rng: np.random.Generator) -> Planted:
