@@ -14,7 +14,7 @@ from quality_peers import Finding, ours
 from labelaudit import Embeddings, History
 from labelaudit.auditing.clues import Clues
 from labelaudit.auditing.experience import networks, trees
-from labelaudit.auditing.verdict import LEARNED, LOWEST_CUT, ranking
+from labelaudit.auditing.verdict import LEARNED, LOWEST_CUT, PLAIN, ranking
 
 
 def _by_matrix(clues: Clues, experience: np.ndarray) -> np.ndarray:
@@ -26,7 +26,7 @@ def _without_experience(clues: Clues, experience: np.ndarray) -> np.ndarray:
 
 
 def _without_matrix(clues: Clues, experience: np.ndarray) -> np.ndarray:
-    return clues.log_ratio + LEARNED * experience
+    return PLAIN * clues.log_ratio + LEARNED * experience
 
 
 def _alone(clues: Clues, experience: np.ndarray) -> np.ndarray:

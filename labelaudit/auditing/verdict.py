@@ -17,8 +17,8 @@ from labelaudit.auditing.suggestion import SURE_OF_CLASS, certainty
 
 Array = npt.NDArray[Any]
 
-LEARNED = 4.0  # weight of what trainings taught in the ranking, beside the plain log ratio
-STRUCTURED = 2.0  # weight of the noise matrix there, where noise between particular classes explains everything
+PLAIN = 0.5  # weight of the plain log ratio in the ranking
+LEARNED = 2.0  # weight of what trainings taught there
 BY_MATRIX = 0.05  # weight of the noise matrix in the probability, beside what trainings taught
 LOWEST_CUT = 0.25  # probability of a mistake that no cut goes below: many false alarms would follow
 LEARNED_LITTLE = (CLEAR, 0.7)  # median log ratio of the labels agreed with: no cut below one half, below LOWEST_CUT
@@ -115,7 +115,7 @@ def wrong(clues: Clues, experience: Array) -> Array:
 
 def ranking(clues: Clues, experience: Array) -> Array:
     """Return what samples are ranked by, (n,); high is suspicious."""
-    found: Array = clues.log_ratio + STRUCTURED * clues.structure**2 * clues.by_matrix + LEARNED * experience
+    found: Array = PLAIN * clues.log_ratio + clues.structure**2 * clues.by_matrix + LEARNED * experience
     return found
 
 
