@@ -57,6 +57,7 @@ FLAGGED = (2, 5, 8)  # columns of the table
 class Case:
     """A history, read: what is known of its samples, and which labels are wrong, (n,)."""
 
+    job: int
     name: str
     kind: str
     clues: Clues
@@ -101,7 +102,7 @@ def read_case(job: int, folder: Path) -> Case:
         partly.replace(file)
     with np.load(file) as arrays:
         clues = Clues(*(arrays[name] for name in Clues.__dataclass_fields__))
-        return Case(str(arrays["name"]), str(arrays["kind"]), clues, arrays["wrong"])
+        return Case(job, str(arrays["name"]), str(arrays["kind"]), clues, arrays["wrong"])
 
 
 def read(history: labelaudit.History) -> tuple[Reading, Clues]:
@@ -120,9 +121,14 @@ def columns(clues: Clues) -> np.ndarray:
 
 
 def fit(cases: list[Case]) -> HistGradientBoostingClassifier:
-    """Fit the trees; every history has the weight that `weight_of` says, however long it is."""
+    """Fit the trees; every history has the weight that `weight_of` says, however long it is.
+
+    Long-tailed ones are left out: trees learn from them to take a class whose labels are all wrong for a rare one.
+    """
     known, wrong, weight = [], [], []
     for case in cases:
+        if case.job >= LONG_TAILED:
+            continue
         rows = np.random.default_rng(0).permutation(len(case.wrong))[:SAMPLES]
         known.append(columns(case.clues)[rows])
         wrong.append(case.wrong[rows])
@@ -192,7 +198,7 @@ def compared(case: Case, trees: Trees, networks: SetNetworks) -> tuple[float, ..
     clues, wrong = case.clues, case.wrong
     of_samples, of_set = clues.of_samples(), clues.of_set()
     by_trees = trees.predict([*of_samples, *of_set], len(wrong))
-    both = (by_trees + networks.predict(of_samples, of_set)) / 2
+    both = experience.mean_of(by_trees, networks.predict(of_samples, of_set))
     found = found_by(case, verdict.ranking(clues, np.zeros(len(wrong))), 1 / (1 + np.exp(-clues.by_matrix)))
     for odds in (by_trees, both):
         found += found_by(case, verdict.ranking(clues, odds), verdict.wrong(clues, odds))

@@ -20,6 +20,7 @@ Array = npt.NDArray[Any]
 
 BOUND = 6.0  # deviations from the mean that a column is cut at
 MOST_ATTENTION = 15.0  # logarithm of how much a sample weighs in a pool, at the most
+MOST_POOLED = 1 << 16  # samples, evenly along the first column: what they say of a larger data set is plenty
 CHUNK = 1 << 10  # samples at a time, the last chunk filled up: so equal samples get equal answers, to the last bit
 
 
@@ -68,7 +69,7 @@ class SetNetworks:
         """
         n, s = len(of_samples[0]), len(of_samples)
         of_all = self._scaled(np.array(of_set, np.float32), slice(s, None))
-        codes = self._codes(of_samples, of_all)
+        codes = self._codes(_pooled(of_samples), of_all)
         found = np.empty(n)
         for here, known in self._chunks(of_samples):
             said = _layer(known, self.judge[:, :s], (codes @ self.judge[:, s:-1]) + self.judge[:, -1:])
@@ -107,6 +108,15 @@ class SetNetworks:
         """Return columns on one scale."""
         found: Array = np.clip((known - self.mean[which]) / self.deviation[which], -BOUND, BOUND)
         return found
+
+
+def _pooled(of_samples: Sequence[Array]) -> list[Array]:
+    """Return the columns of at most MOST_POOLED samples."""
+    step = -(-len(of_samples[0]) // MOST_POOLED)
+    if step == 1:
+        return list(of_samples)
+    rows = np.sort(np.argsort(of_samples[0], kind="stable")[step // 2 :: step])
+    return [column[rows] for column in of_samples]
 
 
 def _layer(before: Array, weights: Array, bias: Array) -> Array:

@@ -12,7 +12,7 @@ from sklearn.isotonic import IsotonicRegression
 import labelaudit
 from labelaudit import History, history_from_arrays
 from labelaudit.analyzers.accumulator import accumulate
-from labelaudit.auditing import noise_model
+from labelaudit.auditing import noise_model, set_networks
 from labelaudit.auditing.calibrate import along_ranking
 from labelaudit.auditing.clues import COLUMNS, LEAST_NEARBY, NEARBY, Clues, log_odds
 from labelaudit.auditing.evidence import Evidence, log_time_weight
@@ -315,6 +315,18 @@ def test_set_networks_against_a_loop(n: int, tmp_path: Path) -> None:
     networks.save(tmp_path / "networks.npz")
     kept = SetNetworks.load(tmp_path / "networks.npz").predict(list(rows.T), of_set.tolist())
     np.testing.assert_allclose(kept, found, rtol=0.02, atol=0.02 * np.abs(found).max())
+
+
+def test_of_many_samples_some_stand_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    networks, rows, of_set = _random_networks(rng), rng.normal(size=(5000, 3)), [1.0, 2.0]
+    found = networks.predict(list(rows.T), of_set)
+    monkeypatch.setattr(set_networks, "MOST_POOLED", 700)
+    some = networks.predict(list(rows.T), of_set)
+    assert (some != found).any()
+    np.testing.assert_allclose(some, found, rtol=0.02)
+    shuffled = rng.permutation(5000)
+    np.testing.assert_allclose(networks.predict(list(rows[shuffled].T), of_set), some[shuffled], rtol=1e-4, atol=1e-4)
 
 
 def test_the_networks_see_a_sample_beside_the_others() -> None:
