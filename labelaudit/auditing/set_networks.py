@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 Array = npt.NDArray[Any]
 
@@ -67,6 +68,11 @@ class SetNetworks:
             of_samples: S columns, (n,) each; no NaN.
             of_set: D numbers.
         """
+        with threadpool_limits(1, "blas"):  # these products are too small to be shared among cores
+            return self._log_odds(of_samples, of_set)
+
+    def _log_odds(self, of_samples: Sequence[Array], of_set: Sequence[float]) -> Array:
+        """Return what `predict` does."""
         n, s = len(of_samples[0]), len(of_samples)
         of_all = self._scaled(np.array(of_set, np.float32), slice(s, None))
         codes = self._codes(_pooled(of_samples), of_all)
