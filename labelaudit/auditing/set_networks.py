@@ -61,22 +61,23 @@ class SetNetworks:
         in_brief = {name: layer if name in scales else layer.astype(np.float16) for name, layer in vars(self).items()}
         np.savez_compressed(file, **in_brief)
 
-    def predict(self, of_samples: Sequence[Array], of_set: Sequence[float]) -> Array:
-        """Return log odds of n samples, (n,): the mean of what the networks say.
+    def predict(self, of_samples: Sequence[Array], of_set: Sequence[float], asked: Array | None = None) -> Array:
+        """Return log odds of n samples, (n,), or of m of them: the mean of what the networks say.
 
         Args:
             of_samples: S columns, (n,) each; no NaN.
             of_set: D numbers.
+            asked: (m,) rows that are asked for, all by default; every sample is part of the data set anyway.
         """
         with threadpool_limits(1, "blas"):  # these products are too small to be shared among cores
-            return self._log_odds(of_samples, of_set)
+            of_all = self._scaled(np.array(of_set, np.float32), slice(len(of_samples), None))
+            codes = self._codes(_pooled(of_samples), of_all)
+            return self._judged(of_samples if asked is None else [column[asked] for column in of_samples], codes)
 
-    def _log_odds(self, of_samples: Sequence[Array], of_set: Sequence[float]) -> Array:
-        """Return what `predict` does."""
-        n, s = len(of_samples[0]), len(of_samples)
-        of_all = self._scaled(np.array(of_set, np.float32), slice(s, None))
-        codes = self._codes(_pooled(of_samples), of_all)
-        found = np.empty(n)
+    def _judged(self, of_samples: Sequence[Array], codes: Array) -> Array:
+        """Return log odds of n samples, (n,), of a data set with these codes."""
+        s = len(of_samples)
+        found = np.empty(len(of_samples[0]))
         for here, known in self._chunks(of_samples):
             said = _layer(known, self.judge[:, :s], (codes @ self.judge[:, s:-1]) + self.judge[:, -1:])
             said = _layer(said, self.judge_more[:, :-1], self.judge_more[:, -1:])

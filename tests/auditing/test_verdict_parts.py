@@ -12,7 +12,7 @@ from sklearn.isotonic import IsotonicRegression
 import labelaudit
 from labelaudit import History, history_from_arrays
 from labelaudit.analyzers.accumulator import accumulate
-from labelaudit.auditing import noise_model, set_networks
+from labelaudit.auditing import experience, noise_model, set_networks
 from labelaudit.auditing.calibrate import along_ranking
 from labelaudit.auditing.clues import COLUMNS, LEAST_NEARBY, NEARBY, Clues, log_odds
 from labelaudit.auditing.evidence import Evidence, log_time_weight
@@ -243,6 +243,19 @@ def test_doublings_of_two_runs_and_of_samples_that_some_missed(tmp_path: Path) -
     assert not np.isnan(by_experience(clues)).any()
 
 
+def test_of_many_samples_only_the_doubtful_are_shown_to_the_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    z, given = _noisy_history(6)
+    clues, _ = _clues(history_from_arrays(z, given))
+    all_asked = by_experience(clues)
+    by_trees = trees().predict([*clues.of_samples(), *clues.of_set()], len(given))
+    doubt = float(np.median(by_trees))
+    monkeypatch.setattr(experience, "MANY", 100)
+    monkeypatch.setattr(experience, "BEYOND_DOUBT", doubt)
+    found = by_experience(clues)
+    assert 0 < (by_trees > doubt).sum() < len(given)
+    np.testing.assert_array_equal(found, np.where(by_trees > doubt, all_asked, by_trees))
+
+
 def test_trees_against_a_walk_down_each(tmp_path: Path) -> None:
     """Three trees: x0 <= 1 ? 10 : (x1 <= 0 ? 20 : 30), a leaf alone, (x1 <= 5 ? 100 : 200)."""
     value = np.zeros((3, MOST_LEAVES))
@@ -310,6 +323,7 @@ def test_set_networks_against_a_loop(n: int, tmp_path: Path) -> None:
     expected = _one_by_one(networks, rows, of_set)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
     assert found[-1] == found[0], "equal samples, wherever they are"
+    assert networks.predict(list(rows.T), of_set.tolist(), np.array([n - 1, 0])).tolist() == [found[0], found[0]]
     shuffled = rng.permutation(n)
     np.testing.assert_allclose(networks.predict(list(rows[shuffled].T), of_set.tolist()), found[shuffled], rtol=1e-5)
     networks.save(tmp_path / "networks.npz")
