@@ -1,12 +1,12 @@
 """Fit the trees and the networks of labelaudit/auditing/experience.py.
 
-    python benchmarks/fit_experience.py --write    # over two hours on 2 cores; writes both
+    python benchmarks/fit_experience.py --write    # some four hours on 2 cores; writes both
 
 Some 9,100 trainings on 55 data sets (fit_data.py), small and large, short and long, most of them with planted
 mistakes of some kind and rate, each read as an audit reads it. Boosted trees (here) and networks (fit_networks.py)
 learn which of the samples are wrong. Printed: how the audit does on data sets that they were not fitted on (four groups
 left out in turn), beside a cut at the noise matrix alone. Trainings are kept in the folder, so a second call only fits;
---no-table skips the groups.
+--no-table skips the groups, which take half of the time.
 """
 
 from __future__ import annotations
