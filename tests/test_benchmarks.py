@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+
+from labelaudit.auditing.clues import COLUMNS
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -117,3 +122,22 @@ def test_the_cache_of_fit_is_read_faster_than_files() -> None:
     times = re.search(r"fast_loader is ([\d.]+) times as fast", printed)
     assert times is not None
     assert float(times[1]) > 1.5  # 3 and more with 6,000 images on a quiet machine
+
+
+def test_fitted_networks_say_as_numbers_what_they_say_in_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    fit_networks = importlib.import_module("fit_networks")
+    n_of_set = len(COLUMNS) - fit_networks.S
+    torch.manual_seed(0)
+    networks = [fit_networks.SetNetwork(n_of_set).eval() for _ in range(2)]
+    rng = np.random.default_rng(0)
+    mean, deviation = rng.normal(size=len(COLUMNS)), rng.uniform(1, 2, len(COLUMNS))
+    rows = 3 * rng.normal(size=(50, len(COLUMNS)))
+    rows[:, fit_networks.S :] = rows[0, fit_networks.S :]
+    scaled = torch.from_numpy(((rows - mean) / deviation).clip(-6, 6).astype(np.float32))[None]
+    of_samples, of_set = scaled[..., : fit_networks.S], scaled[:, 0, fit_networks.S :]
+    expected = np.mean([network(of_samples, of_set).detach().numpy()[0] for network in networks], axis=0)
+    numbers = fit_networks.as_numbers(networks, mean, deviation)
+    found = numbers.predict(list(rows[:, : fit_networks.S].T), rows[0, fit_networks.S :].tolist())
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert found.std() > 1e-3

@@ -30,7 +30,7 @@ def source_files() -> set[str]:
 
 
 def static_files() -> set[str]:
-    """What the report's pages are made of, and the trees of the verdict."""
+    """What the report's pages are made of, and the trees and networks of the verdict."""
     found = [*(ROOT / "labelaudit" / "report" / "static").iterdir(), *(ROOT / "labelaudit").rglob("*.npz")]
     return {path.relative_to(ROOT).as_posix() for path in found}
 

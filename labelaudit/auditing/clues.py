@@ -1,4 +1,4 @@
-"""What is known of every sample, as plain numbers: what the trees of `experience.py` are asked about."""
+"""What is known of every sample, as plain numbers: what the trees and networks of `experience.py` are asked about."""
 
 from __future__ import annotations
 
