@@ -1,8 +1,8 @@
 """Fit the trees and the networks of labelaudit/auditing/experience.py.
 
-    python benchmarks/fit_experience.py --write    # some four hours on 2 cores; writes both
+    python benchmarks/fit_experience.py --write    # some five hours on 2 cores; writes both
 
-Some 9,100 trainings on 55 data sets (fit_data.py), small and large, short and long, most of them with planted
+Some 10,100 trainings on 55 data sets (fit_data.py), small and large, short and long, most of them with planted
 mistakes of some kind and rate, each read as an audit reads it. Boosted trees (here) and networks (fit_networks.py)
 learn which of the samples are wrong. Printed: how the audit does on data sets that they were not fitted on (four groups
 left out in turn), beside a cut at the noise matrix alone. Trainings are kept in the folder, so a second call only fits;
@@ -45,6 +45,7 @@ CROSS_VALIDATED = 12  # every so many jobs are a cross-validation, read with wha
 ABSENT = 29  # every so many have a class whose labels are all wrong
 BY_PEOPLE = 5900  # from this one on the mistakes are those of people with a poor view
 LONG_TAILED = 20_000  # from this one on the classes differ in size, and every fifth has mistakes of people
+MODERN = 30_000  # from this one on in more modern ways; every seventh long-tailed, every fourth by people
 SAMPLES = 200  # of each history, to fit trees on
 GROUPS = 4  # of data sets, left out in turn
 HOPELESS = ("friends", "friends_embedded", "contraceptive", "german", "led7digit")
@@ -65,10 +66,11 @@ class Case:
 
 
 def jobs() -> list[int]:
-    """Return the numbers of all trainings; embedded texts have no long-tailed ones."""
+    """Return the numbers of all trainings; embedded texts have no long-tailed ones in a range of their own."""
     tailed = range(LONG_TAILED, LONG_TAILED + 2000)
     names = fit_data.NAMES
-    return [*range(7300), *(job for job in tailed if names[job % len(names)] not in fit_data.EMBEDDED)]
+    kept = (job for job in tailed if names[job % len(names)] not in fit_data.EMBEDDED)
+    return [*range(7300), *kept, *range(MODERN, MODERN + 1000)]
 
 
 def on_one_core() -> None:
@@ -84,25 +86,38 @@ def read_case(job: int, folder: Path) -> Case:
         name = fit_data.NAMES[job % len(fit_data.NAMES)]
         rng = np.random.default_rng([2026, job])
         dataset = fit_data.load(name, folder)
-        part = fit_training.long_tailed(dataset, rng) if job >= LONG_TAILED else dataset
-        by_people = job % 5 == 0 if job >= LONG_TAILED else job >= BY_PEOPLE
-        absent = "absent" if job % ABSENT == ABSENT - 1 else None
-        planted = fit_training.plant(part, rng, "people" if by_people else absent)
+        modern = job >= MODERN
+        tailed = job % 7 == 0 if modern else job >= LONG_TAILED
+        part = fit_training.long_tailed(dataset, rng) if tailed else dataset
+        planted = fit_training.plant(part, rng, kind_of(job))
         if job % CROSS_VALIDATED == CROSS_VALIDATED - 1:
             with tempfile.TemporaryDirectory() as place:
                 reading, clues = read(fit_training.cross_validation(planted, dataset.n_classes, rng, Path(place)))
         else:
-            found = np.nan_to_num(fit_training.history(planted, dataset.n_classes, rng), nan=1 / dataset.n_classes)
+            found = fit_training.history(planted, dataset.n_classes, rng, modern=modern)
+            found = np.nan_to_num(found, nan=1 / dataset.n_classes)
             reading, clues = read(labelaudit.history_from_arrays(found, planted.given, scores_are="probabilities"))
         kind = "nothing learned" if reading.notes else planted.kind
         file.parent.mkdir(parents=True, exist_ok=True)
         partly = file.with_suffix(f".{os.getpid()}.npz")
-        in_brief = {name: value.astype(np.float32) for name, value in vars(clues).items()}
+        in_brief = {name: as_kept(value) for name, value in vars(clues).items()}
         np.savez_compressed(partly, name=name, kind=kind, wrong=planted.wrong, **in_brief)
         partly.replace(file)
     with np.load(file) as arrays:
         clues = Clues(*(arrays[name] for name in Clues.__dataclass_fields__))
         return Case(job, str(arrays["name"]), str(arrays["kind"]), clues, arrays["wrong"])
+
+
+def kind_of(job: int) -> str | None:
+    """Return the kind of mistakes of a training, None for a random one."""
+    if job % 4 == 0 if job >= MODERN else job % 5 == 0 if job >= LONG_TAILED else job >= BY_PEOPLE:
+        return "people"
+    return "absent" if job % ABSENT == ABSENT - 1 else None
+
+
+def as_kept(values: np.ndarray) -> np.ndarray:
+    """Return clues in single precision, classes as short whole numbers."""
+    return values.astype(np.int16 if values.dtype.kind in "iu" else np.float32)
 
 
 def read(history: labelaudit.History) -> tuple[Reading, Clues]:
@@ -198,18 +213,25 @@ def compared(case: Case, trees: Trees, networks: SetNetworks) -> tuple[float, ..
     clues, wrong = case.clues, case.wrong
     of_samples, of_set = clues.of_samples(), clues.of_set()
     by_trees = trees.predict([*of_samples, *of_set], len(wrong))
-    both = experience.mean_of(by_trees, networks.predict(of_samples, of_set))
-    found = found_by(case, verdict.ranking(clues, np.zeros(len(wrong))), 1 / (1 + np.exp(-clues.by_matrix)))
-    for odds in (by_trees, both):
-        found += found_by(case, verdict.ranking(clues, odds), verdict.wrong(clues, odds))
-    order = np.argsort(-verdict.ranking(clues, both), kind="stable")
+    by_networks = networks.predict(of_samples, of_set, clues.given, clues.other)
+    both = experience.mean_of(by_trees, by_networks)
+    found = found_by(case, clues.log_ratio, 1 / (1 + np.exp(-clues.by_matrix)))
+    for odds, order in ((by_trees, by_trees), (both, by_networks)):
+        found += found_by(case, verdict.ranking(clues, order), verdict.wrong(clues, odds))
+    order = np.argsort(-verdict.ranking(clues, by_networks), kind="stable")
     return (*found, float(wrong[order[: wrong.sum()]].mean()) if wrong.any() else np.nan)
 
 
 def fit_networks_on(cases: list[Case]) -> SetNetworks:
     """Fit the networks."""
-    known = [columns(case.clues) for case in cases]
-    return fit_networks.fit(known, [case.wrong for case in cases], np.array([weight_of(case) for case in cases]))
+    known = [known_of(case) for case in cases]
+    return fit_networks.fit(known, np.array([weight_of(case) for case in cases]))
+
+
+def known_of(case: Case) -> fit_networks.Known:
+    """Return a history as the networks are fitted on it."""
+    classes = (one.astype(np.int64) for one in (case.clues.given, case.clues.other))
+    return fit_networks.Known(columns(case.clues), *classes, case.wrong)
 
 
 def print_table(cases: list[Case]) -> None:

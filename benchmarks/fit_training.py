@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -125,17 +125,22 @@ class Training:
     epochs: int
     after: bool  # predictions of a pass after each epoch, not those on the way
     seed: int
+    normalised: bool = False  # layers are normalised over the batch
+    shaken: float = 0.0  # noise on features, in their deviations; pictures are moved by up to a pixel instead
+    smoothing: float = 0.0  # of the given labels
 
     def network(self, n_features: int, n_classes: int) -> nn.Module:
         """Return a fresh network."""
         if self.pictures:
             layers: list[nn.Module] = [nn.Unflatten(1, (1, PIXELS, PIXELS))]
             for before, width in ((1, 12), (12, 24)):
-                layers += [nn.Conv2d(before, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+                normed = [nn.BatchNorm2d(width)] if self.normalised else []
+                layers += [nn.Conv2d(before, width, 3, padding=1), *normed, nn.ReLU(), nn.MaxPool2d(2)]
             return nn.Sequential(*layers, nn.Flatten(), nn.Linear(24 * 9, 64), nn.ReLU(), nn.Linear(64, n_classes))
         layers, width = [], n_features
         for after in self.hidden:
-            layers += [nn.Linear(width, after), nn.ReLU(), nn.Dropout(self.dropout)]
+            normed = [nn.BatchNorm1d(after)] if self.normalised else []
+            layers += [nn.Linear(width, after), *normed, nn.ReLU(), nn.Dropout(self.dropout)]
             width = after
         return nn.Sequential(*layers, nn.Linear(width, n_classes))
 
@@ -157,11 +162,11 @@ class Training:
             if self.cosine:
                 for group in optimizer.param_groups:
                     group["lr"] = self.rate * (1 + np.cos(np.pi * epoch / self.epochs)) / 2
-            for batch in torch.randperm(len(y)).split(self.batch):
-                logits = net(x[batch])
+            for batch in torch.randperm(len(y)).split(self._batch_of(len(y))):
+                logits = net(self._shaken(x[batch]))
                 found[epoch, batch.numpy()] = logits.detach().softmax(dim=1).numpy()
                 optimizer.zero_grad()
-                F.cross_entropy(logits, y[batch]).backward()
+                F.cross_entropy(logits, y[batch], label_smoothing=self.smoothing).backward()
                 nn.utils.clip_grad_norm_(net.parameters(), 10.0)
                 optimizer.step()
             net.eval()
@@ -172,10 +177,31 @@ class Training:
             net.train()
         return found, of_others
 
+    def _batch_of(self, n: int) -> int:
+        """Return a size of batches; normalising needs two samples in the last one, too."""
+        batch = self.batch
+        while self.normalised and n % batch == 1:
+            batch += 1
+        return batch
 
-def history(planted: Planted, n_classes: int, rng: np.random.Generator) -> np.ndarray:
-    """Train at random; return probabilities (E, n, K): recorded, or out of five folds (of the last or every epoch)."""
+    def _shaken(self, features: torch.Tensor) -> torch.Tensor:
+        """Return features as a training with augmentation sees them."""
+        if not self.shaken:
+            return features
+        if not self.pictures:
+            return features + self.shaken * torch.randn_like(features)
+        down, right = torch.randint(-1, 2, (2,)).tolist()
+        return features.view(-1, PIXELS, PIXELS).roll((down, right), (1, 2)).flatten(1)
+
+
+def history(planted: Planted, n_classes: int, rng: np.random.Generator, *, modern: bool = False) -> np.ndarray:
+    """Train at random; return probabilities (E, n, K): recorded, or out of five folds (of the last or every epoch).
+
+    A modern training normalises its layers, or shakes what it sees, or smooths the labels, or does all of it.
+    """
     training = _draw(planted, rng)
+    if modern:
+        training = _modernised(training, rng)
     how = rng.random()
     if how < 0.8:
         return training.run(planted.features, planted.given, n_classes)[0]
@@ -218,6 +244,15 @@ def _draw(planted: Planted, rng: np.random.Generator) -> Training:
         epochs=min(int(_log_uniform(rng, 1.6, 60)), longest),
         after=rng.random() < 0.35,
         seed=int(rng.integers(1 << 30)),
+    )
+
+
+def _modernised(training: Training, rng: np.random.Generator) -> Training:
+    return replace(
+        training,
+        normalised=rng.random() < 0.7,
+        shaken=rng.uniform(0.1, 0.6) if rng.random() < 0.6 else 0.0,
+        smoothing=rng.uniform(0.02, 0.15) if rng.random() < 0.3 else 0.0,
     )
 
 

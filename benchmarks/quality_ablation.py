@@ -13,45 +13,66 @@ from quality_peers import Finding, ours
 
 from labelaudit import Embeddings, History
 from labelaudit.auditing.clues import Clues
-from labelaudit.auditing.experience import networks, trees
-from labelaudit.auditing.verdict import LEARNED, LOWEST_CUT, PLAIN, ranking
+from labelaudit.auditing.experience import Experience, by_experience, trees
+from labelaudit.auditing.verdict import LEARNED, LOWEST_CUT, ranking
 
 
-def _by_matrix(clues: Clues, experience: np.ndarray) -> np.ndarray:
+def _by_matrix(clues: Clues, odds: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-clues.by_matrix))
 
 
-def _without_experience(clues: Clues, experience: np.ndarray) -> np.ndarray:
-    return ranking(clues, np.zeros(len(experience)))
+def _log_ratio(clues: Clues, order: np.ndarray) -> np.ndarray:
+    return clues.log_ratio
 
 
-def _without_matrix(clues: Clues, experience: np.ndarray) -> np.ndarray:
-    return PLAIN * clues.log_ratio + LEARNED * experience
+def _log_ratio_and_matrix(clues: Clues, order: np.ndarray) -> np.ndarray:
+    return ranking(clues, order) - LEARNED * order + clues.log_ratio
 
 
-def _alone(clues: Clues, experience: np.ndarray) -> np.ndarray:
-    return experience
+def _without_matrix(clues: Clues, order: np.ndarray) -> np.ndarray:
+    return order
 
 
-def _by_trees(clues: Clues) -> np.ndarray:
+def _with_log_ratio(clues: Clues, order: np.ndarray) -> np.ndarray:
+    return ranking(clues, order) + clues.log_ratio / 2
+
+
+def _ranked_by_trees(clues: Clues) -> Experience:
+    return replace(by_experience(clues), order=_trees(clues))
+
+
+def _ranked_by_both(clues: Clues) -> Experience:
+    found = by_experience(clues)
+    return replace(found, order=found.odds)
+
+
+def _by_trees(clues: Clues) -> Experience:
+    return Experience(_trees(clues), _trees(clues))
+
+
+def _by_networks(clues: Clues) -> Experience:
+    found = by_experience(clues)
+    return replace(found, odds=found.order)
+
+
+def _trees(clues: Clues) -> np.ndarray:
     return trees().predict([*clues.of_samples(), *clues.of_set()], len(clues.log_ratio))
-
-
-def _by_networks(clues: Clues) -> np.ndarray:
-    return networks().predict(clues.of_samples(), clues.of_set())
 
 
 VARIANTS: dict[str, dict[str, Callable[..., Any] | float]] = {
     "plain mean over the epochs": {"window.log_time_weight": lambda index: 1.0},
     "noise model on all epochs": {"window.n_early": lambda seen: seen.n_epochs},
     "noise matrix not in the ranking": {"verdict.ranking": _without_matrix},
-    "experience not in the ranking": {"verdict.ranking": _without_experience},
-    "experience alone in the ranking": {"verdict.ranking": _alone},
+    "ranked by the log ratio": {"verdict.ranking": _log_ratio},
+    "ranked by the log ratio and the noise matrix": {"verdict.ranking": _log_ratio_and_matrix},
+    "the log ratio, too, in the ranking": {"verdict.ranking": _with_log_ratio},
+    "ranked by the trees": {"verdict.by_experience": _ranked_by_trees},
+    "ranked by trees and networks": {"verdict.by_experience": _ranked_by_both},
     "probability from the noise matrix alone": {"verdict.wrong": _by_matrix},
     "probability from experience alone": {"verdict.BY_MATRIX": 0.0},
     "experience by the trees alone": {"verdict.by_experience": _by_trees},
     "experience by the networks alone": {"verdict.by_experience": _by_networks},
-    "no experience at all": {"verdict.wrong": _by_matrix, "verdict.ranking": _without_experience},
+    "no experience at all": {"verdict.wrong": _by_matrix, "verdict.ranking": _log_ratio_and_matrix},
     "cut at one half": {"verdict.best_cut": lambda probability, lowest: 0.5},
     "cut as low as the best F1 asks": {"verdict.lowest_cut": lambda clear_agreeing: 0.0},
     "cut no higher for models that learned little": {"verdict.lowest_cut": lambda clear_agreeing: LOWEST_CUT},

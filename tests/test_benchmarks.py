@@ -129,15 +129,37 @@ def test_fitted_networks_say_as_numbers_what_they_say_in_torch(monkeypatch: pyte
     fit_networks = importlib.import_module("fit_networks")
     n_of_set = len(COLUMNS) - fit_networks.S
     torch.manual_seed(0)
-    networks = [fit_networks.SetNetwork(n_of_set).eval() for _ in range(2)]
+    networks = [fit_networks.SetNetwork(n_of_set, 0.25).eval() for _ in range(2)]
     rng = np.random.default_rng(0)
     mean, deviation = rng.normal(size=len(COLUMNS)), rng.uniform(1, 2, len(COLUMNS))
     rows = 3 * rng.normal(size=(50, len(COLUMNS)))
     rows[:, fit_networks.S :] = rows[0, fit_networks.S :]
     scaled = torch.from_numpy(((rows - mean) / deviation).clip(-6, 6).astype(np.float32))[None]
-    of_samples, of_set = scaled[..., : fit_networks.S], scaled[:, 0, fit_networks.S :]
-    expected = np.mean([network(of_samples, of_set).detach().numpy()[0] for network in networks], axis=0)
+    given, other = classes = rng.integers(0, (5, 7), (50, 2)).T
+    batch = fit_networks.Batch(
+        scaled[..., : fit_networks.S],
+        scaled[:, 0, fit_networks.S :],
+        *torch.from_numpy(classes)[:, None],
+        torch.ones(1, 50),
+    )
+    expected = np.mean([network(batch).detach().numpy()[0] for network in networks], axis=0)
     numbers = fit_networks.as_numbers(networks, mean, deviation)
-    found = numbers.predict(list(rows[:, : fit_networks.S].T), rows[0, fit_networks.S :].tolist())
+    found = numbers.predict(list(rows[:, : fit_networks.S].T), rows[0, fit_networks.S :].tolist(), given, other)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert found.std() > 1e-3
+
+
+def test_samples_that_fill_up_a_batch_count_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    fit_networks = importlib.import_module("fit_networks")
+    torch.manual_seed(0)
+    network = fit_networks.SetNetwork(3, 0.25).eval()
+    of_samples, of_set = torch.randn(2, 40, fit_networks.S), torch.randn(2, 3)
+    given, other = torch.randint(0, 4, (2, 2, 40))
+    real = torch.ones(2, 40)
+    real[1, 25:] = 0
+    found = network(fit_networks.Batch(of_samples, of_set, given, other, real))
+    for one, count in ((0, 40), (1, 25)):
+        parts = (part[one : one + 1, :count] for part in (given, other, real))
+        alone = network(fit_networks.Batch(of_samples[one : one + 1, :count], of_set[one : one + 1], *parts))
+        torch.testing.assert_close(found[one : one + 1, :count], alone, atol=1e-5, rtol=1e-5)

@@ -59,6 +59,8 @@ class Clues:
         pairs: (len(OF_PAIRS), n) how common the confusion of its two classes is.
         shares: (3, 5) logs of the shares that doublings 0 to 3 and the last show: wrong, open, disagreeing.
         seen: (5,) what the data set looks like from outside: rate, open, structure, clear_agreeing, clear_open.
+        given: (n,) given classes.
+        other: (n,) best class beside the given one.
     """
 
     log_ratio: Array
@@ -68,6 +70,8 @@ class Clues:
     pairs: Array
     shares: Array
     seen: Array
+    given: Array
+    other: Array
 
     @property
     def structure(self) -> float:
@@ -101,6 +105,8 @@ class Clues:
             class_pairs(read),
             np.mean(shares, axis=1),
             np.array([seen.rate, seen.open, seen.structure, seen.clear_agreeing, seen.clear_open]),
+            read.labels,
+            read.other,
         )
 
     def of_samples(self) -> list[Array]:

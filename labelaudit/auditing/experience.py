@@ -7,6 +7,7 @@ both; they ship as numbers.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,21 +25,40 @@ TREES = Path(__file__).with_name("experience_trees.npz")
 NETWORKS = Path(__file__).with_name("experience_networks.npz")
 MANY = 1 << 16  # samples; of more, the networks are asked only about those that trees do not hold beyond doubt
 BEYOND_DOUBT = -5.0  # log odds by the trees
-OF_NETWORKS = 1 / 3  # their share in the mean; the trees have the rest
+OF_NETWORKS = 0.5  # their share in the mean; the trees have the rest
 SUSPICION = "log_ratio"  # the column that the trees' log odds never fall with
 
 
-def by_experience(clues: Clues) -> Array:
-    """Return log odds that labels are wrong, (n,): the weighted mean of what trees and networks say."""
+@dataclass(frozen=True)
+class Experience:
+    """What trainings taught of n samples; high is suspicious.
+
+    Attributes:
+        odds: (n,) log odds that the label is wrong: the mean of what trees and networks say.
+        order: (n,) what ranks the samples: the log odds by the networks, which rank better than the trees; by the trees
+            where the networks were not asked.
+    """
+
+    odds: Array
+    order: Array
+
+
+def by_experience(clues: Clues) -> Experience:
+    """Return what trainings taught of samples."""
     of_samples, of_set = clues.of_samples(), clues.of_set()
-    found = trees().predict([*of_samples, *of_set], len(clues.log_ratio))
-    asked = np.arange(len(found)) if len(found) <= MANY else np.flatnonzero(found > BEYOND_DOUBT)
-    found[asked] = mean_of(found[asked], networks().predict(of_samples, of_set, asked))
-    return found
+    by_trees = trees().predict([*of_samples, *of_set], len(clues.log_ratio))
+    asked = None if len(by_trees) <= MANY else np.flatnonzero(by_trees > BEYOND_DOUBT)
+    by_networks = networks().predict(of_samples, of_set, clues.given, clues.other, asked)
+    if asked is None:
+        return Experience(mean_of(by_trees, by_networks), by_networks)
+    odds, order = by_trees.copy(), by_trees
+    odds[asked] = mean_of(by_trees[asked], by_networks)
+    order[asked] = by_networks
+    return Experience(odds, order)
 
 
 def mean_of(by_trees: Array, by_networks: Array) -> Array:
-    """Return the weighted mean of two log odds."""
+    """Return the mean of two log odds, weighted by OF_NETWORKS."""
     found: Array = (1 - OF_NETWORKS) * by_trees + OF_NETWORKS * by_networks
     return found
 

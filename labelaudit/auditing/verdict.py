@@ -17,9 +17,8 @@ from labelaudit.auditing.suggestion import SURE_OF_CLASS, certainty
 
 Array = npt.NDArray[Any]
 
-PLAIN = 0.5  # weight of the plain log ratio in the ranking
 LEARNED = 2.0  # weight of what trainings taught there
-BY_MATRIX = 0.1  # weight of the noise matrix in the probability, beside what trainings taught
+BY_MATRIX = 0.05  # weight of the noise matrix in the probability, beside what trainings taught
 LOWEST_CUT = 0.25  # probability of a mistake that no cut goes below: many false alarms would follow
 LEARNED_LITTLE = (CLEAR, 0.7)  # median log ratio of the labels agreed with: no cut below one half, below LOWEST_CUT
 
@@ -73,7 +72,7 @@ def judge(
         second: the samples' look-alikes, a second witness.
     """
     experience = by_experience(clues)
-    each, score = wrong(clues, experience), ranking(clues, experience)
+    each, score = wrong(clues, experience.odds), ranking(clues, experience.order)
     if read.notes:
         each[:] = 0
     probability = along_ranking(score, each)
@@ -104,18 +103,18 @@ def judge(
     )
 
 
-def wrong(clues: Clues, experience: Array) -> Array:
+def wrong(clues: Clues, odds: Array) -> Array:
     """Return the probability that each label is wrong, (n,), whatever the ranking says.
 
-    A weighted mean of two log odds: what trainings taught (``experience``), and the noise matrix.
+    A weighted mean of two log odds: what trainings taught (``odds``), and the noise matrix.
     """
-    found: Array = 1 / (1 + np.exp(-(1 - BY_MATRIX) * experience - BY_MATRIX * clues.by_matrix))
+    found: Array = 1 / (1 + np.exp(-(1 - BY_MATRIX) * odds - BY_MATRIX * clues.by_matrix))
     return found
 
 
-def ranking(clues: Clues, experience: Array) -> Array:
+def ranking(clues: Clues, order: Array) -> Array:
     """Return what samples are ranked by, (n,); high is suspicious."""
-    found: Array = PLAIN * clues.log_ratio + clues.structure**2 * clues.by_matrix + LEARNED * experience
+    found: Array = clues.structure**2 * clues.by_matrix + LEARNED * order
     return found
 
 

@@ -240,7 +240,7 @@ def test_doublings_of_two_runs_and_of_samples_that_some_missed(tmp_path: Path) -
     assert clues.log_ratios[1, 0] == np.float32(read.log_ratio[0]), (
         "where no run saw it, the average over all epochs stands"
     )
-    assert not np.isnan(by_experience(clues)).any()
+    assert not np.isnan(by_experience(clues).odds).any()
 
 
 def test_of_many_samples_only_the_doubtful_are_shown_to_the_networks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +253,8 @@ def test_of_many_samples_only_the_doubtful_are_shown_to_the_networks(monkeypatch
     monkeypatch.setattr(experience, "BEYOND_DOUBT", doubt)
     found = by_experience(clues)
     assert 0 < (by_trees > doubt).sum() < len(given)
-    np.testing.assert_array_equal(found, np.where(by_trees > doubt, all_asked, by_trees))
+    np.testing.assert_array_equal(found.odds, np.where(by_trees > doubt, all_asked.odds, by_trees))
+    np.testing.assert_array_equal(found.order, np.where(by_trees > doubt, all_asked.order, by_trees))
 
 
 def test_trees_against_a_walk_down_each(tmp_path: Path) -> None:
@@ -284,7 +285,12 @@ def _random_networks(rng: np.random.Generator) -> SetNetworks:
         "attend": (2, 5, 2),
         "pool": (2, 5 * 3 + 2 + 1, 7),
         "pool_more": (2, 8, 4),
-        "judge": (2, 3 + 4 + 1, 5),
+        "brief": (2, 6, 3),
+        "of_class": (2, 2 * 3 + 3, 5),
+        "of_class_more": (2, 6, 2),
+        "of_pair": (2, 2 * 3 + 3, 5),
+        "of_pair_more": (2, 6, 2),
+        "judge": (2, 3 + 4 + 3 * 2 + 1, 5),
         "judge_more": (2, 6, 5),
         "answer": (2, 6, 1),
     }
@@ -292,13 +298,18 @@ def _random_networks(rng: np.random.Generator) -> SetNetworks:
     return SetNetworks(mean=np.arange(5, dtype=np.float32), deviation=np.array([1, 2, 1, 3, 1], np.float32), **layers)
 
 
-def _one_by_one(networks: SetNetworks, rows: np.ndarray, of_set: np.ndarray) -> np.ndarray:
+def _one_by_one(
+    networks: SetNetworks, rows: np.ndarray, of_set: np.ndarray, given: np.ndarray, other: np.ndarray
+) -> np.ndarray:
     """Sample by sample, network by network."""
     found = []
     x = np.clip((rows - networks.mean[:3]) / networks.deviation[:3], -6, 6)
     d = np.clip((of_set - networks.mean[3:]) / networks.deviation[3:], -6, 6)
     for r in range(2):
         layers = {name: value[r].astype(float) for name, value in vars(networks).items() if value.ndim == 3}
+
+        def linear(name: str, before: np.ndarray, layers: dict[str, np.ndarray] = layers) -> np.ndarray:
+            return np.append(before, 1) @ layers[name]
 
         def relu(name: str, before: np.ndarray, layers: dict[str, np.ndarray] = layers) -> np.ndarray:
             return np.maximum(np.append(before, 1) @ layers[name], 0)
@@ -308,8 +319,22 @@ def _one_by_one(networks: SetNetworks, rows: np.ndarray, of_set: np.ndarray) -> 
         for head in layers["attend"].T:
             pools.append(np.average(codes, axis=0, weights=[np.exp(np.clip(code @ head, -15, 15)) for code in codes]))
         of_all = relu("pool_more", relu("pool", np.concatenate([*pools, d])))
-        said = [relu("judge_more", relu("judge", np.concatenate([one, of_all]))) for one in x]
-        found.append([float(np.append(one, 1) @ layers["answer"][:, 0]) for one in said])
+        brief = np.array([linear("brief", code) for code in codes])
+
+        def pool(inside: np.ndarray, brief: np.ndarray = brief) -> list[float]:
+            count = inside.sum()
+            mean = (brief[inside].sum(axis=0) + 2 * brief.mean(axis=0)) / (count + 2)
+            return [*mean, np.log(count / len(inside) + 1e-3) + 3]
+
+        said = []
+        for one, g, o in zip(x, given, other, strict=True):
+            known = [*one, *of_all]
+            for c in (g, o):
+                known += [*relu("of_class_more", relu("of_class", np.array([*pool(given == c), *pool(other == c)])))]
+            pair, turned = (given == g) & (other == o), (given == o) & (other == g)
+            known += [*relu("of_pair_more", relu("of_pair", np.array([*pool(pair), *pool(turned)])))]
+            said.append(linear("answer", relu("judge_more", relu("judge", np.array(known))))[0])
+        found.append(said)
     return np.mean(found, axis=0)
 
 
@@ -318,37 +343,58 @@ def test_set_networks_against_a_loop(n: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(n)
     networks = _random_networks(rng)
     rows, of_set = rng.normal(size=(n, 3)) * 3, np.array([2.0, 50.0])
-    rows[-1] = rows[0]
-    found = networks.predict(list(rows.T), of_set.tolist())
-    expected = _one_by_one(networks, rows, of_set)
+    given, other = rng.integers(0, (4, 6), (n, 2)).T
+    rows[-1], given[-1], other[-1] = rows[0], given[0], other[0]
+    found = networks.predict(list(rows.T), of_set.tolist(), given, other)
+    expected = _one_by_one(networks, rows, of_set, given, other)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
     assert found[-1] == found[0], "equal samples, wherever they are"
-    assert networks.predict(list(rows.T), of_set.tolist(), np.array([n - 1, 0])).tolist() == [found[0], found[0]]
-    shuffled = rng.permutation(n)
-    np.testing.assert_allclose(networks.predict(list(rows[shuffled].T), of_set.tolist()), found[shuffled], rtol=1e-5)
+    some = networks.predict(list(rows.T), of_set.tolist(), given, other, np.array([n - 1, 0]))
+    assert some.tolist() == [found[0], found[0]]
+    nothing = networks.predict(list(rows.T), of_set.tolist(), given, other, np.array([], int))
+    assert nothing.tolist() == [], "nobody is asked about anything"
+    shuffled, renamed = rng.permutation(n), rng.permutation(9)
+    classes = renamed[given[shuffled]], renamed[other[shuffled]]
+    again = networks.predict(list(rows[shuffled].T), of_set.tolist(), *classes)
+    np.testing.assert_allclose(again, found[shuffled], rtol=1e-4, atol=1e-5 * np.abs(found).max())
     networks.save(tmp_path / "networks.npz")
-    kept = SetNetworks.load(tmp_path / "networks.npz").predict(list(rows.T), of_set.tolist())
+    kept = SetNetworks.load(tmp_path / "networks.npz").predict(list(rows.T), of_set.tolist(), given, other)
     np.testing.assert_allclose(kept, found, rtol=0.02, atol=0.02 * np.abs(found).max())
 
 
 def test_of_many_samples_some_stand_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every sample is there ten times: one of each says the same, but for what FEW adds to a pool."""
     rng = np.random.default_rng(0)
-    networks, rows, of_set = _random_networks(rng), rng.normal(size=(5000, 3)), [1.0, 2.0]
-    found = networks.predict(list(rows.T), of_set)
-    monkeypatch.setattr(set_networks, "MOST_POOLED", 700)
-    some = networks.predict(list(rows.T), of_set)
+    networks, rows, of_set = _random_networks(rng), np.repeat(rng.normal(size=(500, 3)), 10, axis=0), [1.0, 2.0]
+    classes = np.repeat(rng.integers(0, 2, (2, 500)), 10, axis=1)
+    found = networks.predict(list(rows.T), of_set, *classes)
+    monkeypatch.setattr(set_networks, "MOST_POOLED", 500)
+    some = networks.predict(list(rows.T), of_set, *classes)
     assert (some != found).any()
     np.testing.assert_allclose(some, found, rtol=0.02)
     shuffled = rng.permutation(5000)
-    np.testing.assert_allclose(networks.predict(list(rows[shuffled].T), of_set), some[shuffled], rtol=1e-4, atol=1e-4)
+    again = networks.predict(list(rows[shuffled].T), of_set, *classes[:, shuffled])
+    np.testing.assert_allclose(again, some[shuffled], rtol=1e-4, atol=1e-4)
 
 
 def test_the_networks_see_a_sample_beside_the_others() -> None:
     networks = _random_networks(np.random.default_rng(0))
     rows = np.random.default_rng(1).normal(size=(20, 3))
-    other = np.concatenate([rows[:1], 3 * rows[1:]])
-    of_set = [1.0, 2.0]
-    assert networks.predict(list(rows.T), of_set)[0] != networks.predict(list(other.T), of_set)[0]
+    beside = np.concatenate([rows[:1], 3 * rows[1:]])
+    classes = np.zeros(20, int), np.ones(20, int)
+    first, then = (networks.predict(list(of.T), [1.0, 2.0], *classes)[0] for of in (rows, beside))
+    assert first != then
+
+
+def test_the_networks_see_a_class_beside_the_others() -> None:
+    """The same samples, some of them of another class: the others of both classes are judged anew."""
+    networks = _random_networks(np.random.default_rng(0))
+    columns = list(np.random.default_rng(1).normal(size=(3, 30)))
+    given, other = np.repeat([0, 1, 2], 10), np.repeat([1, 2, 0], 10)
+    before = networks.predict(columns, [1.0, 2.0], given, other)
+    given[:5] = 1
+    after = networks.predict(columns, [1.0, 2.0], given, other)
+    assert (before != after)[:20].all()
 
 
 def test_a_model_that_learned_nothing_flags_nothing() -> None:
