@@ -55,7 +55,7 @@ NOISES = (
     ("unsure", 3.0),
 )
 RELABELLED = 0.7  # of "unsure" noise
-CONSTANTS, POWERS = (0.5, 1.0, 1.5, 2.0, 3.0), (0, 1, 2, 3)
+CONSTANTS, POWERS = (0.25, 0.5, 0.75, 1.0, 1.5), (0, 1, 2, 3)
 
 
 def read_history(
@@ -72,9 +72,8 @@ def read_history(
         read = read_labels(*evidence.averages(), history.labels)
         clues = Clues.of(read, evidence.log_ratios(), planned.glances)
         experience = by_experience(clues)
-        score = verdict.ranking(clues, experience.order)
-        probability = along_ranking(score, verdict.wrong(clues, experience.odds))
-        return read, score, probability, quality_training.last_features(*training)
+        probability = along_ranking(experience.order, verdict.wrong(clues, experience.odds))
+        return read, experience.order, probability, quality_training.last_features(*training)
 
 
 def gains(

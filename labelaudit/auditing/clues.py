@@ -74,11 +74,6 @@ class Clues:
     other: Array
 
     @property
-    def structure(self) -> float:
-        """0..1: how far structured noise explains the disagreements."""
-        return float(self.seen[2])
-
-    @property
     def clear_agreeing(self) -> float:
         """Median log ratio in favour of the given label, where it is predicted."""
         return float(self.seen[3])

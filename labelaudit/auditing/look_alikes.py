@@ -22,7 +22,7 @@ from labelaudit.errors import LabelAuditError
 
 Array = npt.NDArray[Any]
 
-WEIGHT = 1.5
+WEIGHT = 0.75  # of their log ratio in the ranking
 
 
 @dataclass
