@@ -216,9 +216,9 @@ def compared(case: Case, trees: Trees, networks: SetNetworks) -> tuple[float, ..
     by_networks = networks.predict(of_samples, of_set, clues.given, clues.other)
     both = experience.mean_of(by_trees, by_networks)
     found = found_by(case, clues.log_ratio, 1 / (1 + np.exp(-clues.by_matrix)))
-    for odds, score in ((by_trees, by_trees), (both, by_networks)):
-        found += found_by(case, score, verdict.wrong(clues, odds))
-    order = np.argsort(-by_networks, kind="stable")
+    for odds, order in ((by_trees, by_trees), (both, by_networks)):
+        found += found_by(case, verdict.ranking(clues, order), verdict.wrong(clues, odds))
+    order = np.argsort(-verdict.ranking(clues, by_networks), kind="stable")
     return (*found, float(wrong[order[: wrong.sum()]].mean()) if wrong.any() else np.nan)
 
 

@@ -72,8 +72,9 @@ def read_history(
         read = read_labels(*evidence.averages(), history.labels)
         clues = Clues.of(read, evidence.log_ratios(), planned.glances)
         experience = by_experience(clues)
-        probability = along_ranking(experience.order, verdict.wrong(clues, experience.odds))
-        return read, experience.order, probability, quality_training.last_features(*training)
+        score = verdict.ranking(clues, experience.order)
+        probability = along_ranking(score, verdict.wrong(clues, experience.odds))
+        return read, score, probability, quality_training.last_features(*training)
 
 
 def gains(

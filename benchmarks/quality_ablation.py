@@ -21,18 +21,17 @@ def _by_matrix(clues: Clues, odds: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-clues.by_matrix))
 
 
-def _ranked_by_log_ratio(clues: Clues) -> Experience:
-    return replace(by_experience(clues), order=clues.log_ratio)
+def _log_ratio(clues: Clues, order: np.ndarray) -> np.ndarray:
+    return clues.log_ratio
+
+
+def _networks_alone(clues: Clues, order: np.ndarray) -> np.ndarray:
+    return order
 
 
 def _ranked_by_matrix_too(clues: Clues) -> Experience:
     found = by_experience(clues)
     return replace(found, order=found.order + clues.by_matrix / 4)
-
-
-def _ranked_by_log_ratio_too(clues: Clues) -> Experience:
-    found = by_experience(clues)
-    return replace(found, order=found.order + clues.log_ratio / 4)
 
 
 def _ranked_by_trees(clues: Clues) -> Experience:
@@ -60,8 +59,8 @@ def _trees(clues: Clues) -> np.ndarray:
 VARIANTS: dict[str, dict[str, Callable[..., Any] | float]] = {
     "plain mean over the epochs": {"window.log_time_weight": lambda index: 1.0},
     "noise model on all epochs": {"window.n_early": lambda seen: seen.n_epochs},
-    "ranked by the log ratio": {"verdict.by_experience": _ranked_by_log_ratio},
-    "ranked by the log ratio, too": {"verdict.by_experience": _ranked_by_log_ratio_too},
+    "ranked by the log ratio alone": {"verdict.ranking": _log_ratio},
+    "ranked by the networks alone": {"verdict.ranking": _networks_alone},
     "ranked by the noise matrix, too": {"verdict.by_experience": _ranked_by_matrix_too},
     "ranked by the trees": {"verdict.by_experience": _ranked_by_trees},
     "ranked by trees and networks": {"verdict.by_experience": _ranked_by_both},
@@ -69,7 +68,7 @@ VARIANTS: dict[str, dict[str, Callable[..., Any] | float]] = {
     "probability from experience alone": {"verdict.BY_MATRIX": 0.0},
     "experience by the trees alone": {"verdict.by_experience": _by_trees},
     "experience by the networks alone": {"verdict.by_experience": _by_networks},
-    "no experience at all": {"verdict.wrong": _by_matrix, "verdict.by_experience": _ranked_by_log_ratio},
+    "no experience at all": {"verdict.wrong": _by_matrix, "verdict.ranking": _log_ratio},
     "cut at one half": {"verdict.best_cut": lambda probability, lowest: 0.5},
     "cut as low as the best F1 asks": {"verdict.lowest_cut": lambda clear_agreeing: 0.0},
     "cut no higher for models that learned little": {"verdict.lowest_cut": lambda clear_agreeing: LOWEST_CUT},

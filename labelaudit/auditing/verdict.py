@@ -17,6 +17,7 @@ from labelaudit.auditing.suggestion import SURE_OF_CLASS, certainty
 
 Array = npt.NDArray[Any]
 
+PLAIN = 0.25  # weight of the plain log ratio in the ranking
 BY_MATRIX = 0.05  # weight of the noise matrix in the probability, beside what trainings taught
 LOWEST_CUT = 0.25  # probability of a mistake that no cut goes below: many false alarms would follow
 LEARNED_LITTLE = (CLEAR, 0.7)  # median log ratio of the labels agreed with: no cut below one half, below LOWEST_CUT
@@ -71,7 +72,7 @@ def judge(
         second: the samples' look-alikes, a second witness.
     """
     experience = by_experience(clues)
-    each, score = wrong(clues, experience.odds), experience.order
+    each, score = wrong(clues, experience.odds), ranking(clues, experience.order)
     if read.notes:
         each[:] = 0
     probability = along_ranking(score, each)
@@ -79,7 +80,7 @@ def judge(
     if second is not None:
         ratio = second.votes.log_ratio(read.labels, read.other)
         trust = 0.0 if read.notes else reliability(ratio, probability)
-        score = score + WEIGHT * trust**2 * ratio
+        score += WEIGHT * trust**2 * ratio
         probability = along_ranking(score, each)
     leaning = leaned(probability, best_cut(probability, lowest_cut(read.seen.clear_agreeing)))
     of_class = certainty(read.lead, read.log_ratio, leaning > 0.5)
@@ -108,6 +109,15 @@ def wrong(clues: Clues, odds: Array) -> Array:
     A weighted mean of two log odds: what trainings taught (``odds``), and the noise matrix.
     """
     found: Array = 1 / (1 + np.exp(-(1 - BY_MATRIX) * odds - BY_MATRIX * clues.by_matrix))
+    return found
+
+
+def ranking(clues: Clues, order: Array) -> Array:
+    """Return what samples are ranked by, (n,): what the networks say, and a little of the plain log ratio.
+
+    The latter is for histories unlike those that the networks saw, such as of a few dozen samples.
+    """
+    found: Array = order + PLAIN * clues.log_ratio
     return found
 
 
