@@ -66,7 +66,7 @@ class Case:
 
 
 def jobs() -> list[int]:
-    """Return the numbers of all trainings; embedded texts have no long-tailed ones in a range of their own."""
+    """Return the numbers of all trainings; embedded texts are not among the long-tailed ones."""
     tailed = range(LONG_TAILED, LONG_TAILED + 2000)
     names = fit_data.NAMES
     kept = (job for job in tailed if names[job % len(names)] not in fit_data.EMBEDDED)
@@ -110,7 +110,8 @@ def read_case(job: int, folder: Path) -> Case:
 
 def kind_of(job: int) -> str | None:
     """Return the kind of mistakes of a training, None for a random one."""
-    if job % 4 == 0 if job >= MODERN else job % 5 == 0 if job >= LONG_TAILED else job >= BY_PEOPLE:
+    every = 4 if job >= MODERN else 5
+    if job % every == 0 if job >= LONG_TAILED else job >= BY_PEOPLE:
         return "people"
     return "absent" if job % ABSENT == ABSENT - 1 else None
 
@@ -138,7 +139,8 @@ def columns(clues: Clues) -> np.ndarray:
 def fit(cases: list[Case]) -> HistGradientBoostingClassifier:
     """Fit the trees; every history has the weight that `weight_of` says, however long it is.
 
-    Long-tailed ones are left out: trees learn from them to take a class whose labels are all wrong for a rare one.
+    Modern and long-tailed ones are left out: trees learn from the latter to take a class whose labels are all wrong for
+    a rare one.
     """
     known, wrong, weight = [], [], []
     for case in cases:
@@ -231,7 +233,7 @@ def fit_networks_on(cases: list[Case]) -> SetNetworks:
 def known_of(case: Case) -> fit_networks.Known:
     """Return a history as the networks are fitted on it."""
     classes = (one.astype(np.int64) for one in (case.clues.given, case.clues.other))
-    return fit_networks.Known(columns(case.clues), *classes, case.wrong)
+    return fit_networks.Known(columns(case.clues).astype(np.float32), *classes, case.wrong)
 
 
 def print_table(cases: list[Case]) -> None:
