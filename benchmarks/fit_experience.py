@@ -250,7 +250,10 @@ def print_table(cases: list[Case]) -> None:
     )
     print("|---" * 11 + "|")
     for kind in (*fit_training.KINDS, "people", "absent"):
-        found = np.mean([row[1:] for row in rows if row[0] == kind], axis=0)
+        of_kind = [row[1:] for row in rows if row[0] == kind]
+        if not of_kind:
+            continue
+        found = np.mean(of_kind, axis=0)
         shown = [f"{value:.2%}" if at in FLAGGED else f"{value:.3f}" for at, value in enumerate(found)]
         if kind == "none":
             shown = [value if at in FLAGGED else "" for at, value in enumerate(shown)]
