@@ -356,7 +356,7 @@ def test_set_networks_against_a_loop(n: int, tmp_path: Path) -> None:
     shuffled, renamed = rng.permutation(n), rng.permutation(9)
     classes = renamed[given[shuffled]], renamed[other[shuffled]]
     again = networks.predict(list(rows[shuffled].T), of_set.tolist(), *classes)
-    np.testing.assert_allclose(again, found[shuffled], rtol=1e-4, atol=1e-5 * np.abs(found).max())
+    np.testing.assert_allclose(again, found[shuffled], rtol=1e-5, atol=1e-6 * np.abs(found).max())
     networks.save(tmp_path / "networks.npz")
     kept = SetNetworks.load(tmp_path / "networks.npz").predict(list(rows.T), of_set.tolist(), given, other)
     np.testing.assert_allclose(kept, found, rtol=0.02, atol=0.02 * np.abs(found).max())
