@@ -22,6 +22,7 @@ from pathlib import Path
 
 import fit_data
 import fit_networks
+import fit_pictures
 import fit_training
 import numpy as np
 import torch
@@ -46,11 +47,14 @@ ABSENT = 29  # every so many have a class whose labels are all wrong
 BY_PEOPLE = 5900  # from this one on the mistakes are those of people with a poor view
 LONG_TAILED = 20_000  # from this one on the classes differ in size, and every fifth has mistakes of people
 MODERN = 30_000  # from this one on in more modern ways; every seventh long-tailed, every fourth by people
+OF_PICTURES = 40_000  # from this one on convolutional networks on pictures, every third with mistakes of people
+LONG = 41_000  # from this one on for more epochs than are read one by one
 SAMPLES = 200  # of each history, to fit trees on
 GROUPS = 4  # of data sets, left out in turn
 HOPELESS = ("friends", "friends_embedded", "contraceptive", "german", "led7digit")
 HOPELESS_WEIGHT = 0.4  # data whose classes no model can tell apart teach that nothing can be known
 PEOPLE_WEIGHT = 2  # mistakes of people are what most users have
+PICTURES_WEIGHT = 3  # convolutional networks, too, and the trainings of them are few
 FLAGGED = (2, 5, 8)  # columns of the table
 
 
@@ -70,7 +74,13 @@ def jobs() -> list[int]:
     tailed = range(LONG_TAILED, LONG_TAILED + 2000)
     names = fit_data.NAMES
     kept = (job for job in tailed if names[job % len(names)] not in fit_data.EMBEDDED)
-    return [*range(7300), *kept, *range(MODERN, MODERN + 1000)]
+    return [
+        *range(7300),
+        *kept,
+        *range(MODERN, MODERN + 1000),
+        *range(OF_PICTURES, OF_PICTURES + 600),
+        *range(LONG, LONG + 150),
+    ]
 
 
 def on_one_core() -> None:
@@ -83,20 +93,7 @@ def read_case(job: int, folder: Path) -> Case:
     """Train on planted mistakes and read the history, or read what an earlier call kept of it."""
     file = folder / "fit_cases" / f"{job:05d}.npz"
     if not file.exists():
-        name = fit_data.NAMES[job % len(fit_data.NAMES)]
-        rng = np.random.default_rng([2026, job])
-        dataset = fit_data.load(name, folder)
-        modern = job >= MODERN
-        tailed = job % 7 == 0 if modern else job >= LONG_TAILED
-        part = fit_training.long_tailed(dataset, rng) if tailed else dataset
-        planted = fit_training.plant(part, rng, kind_of(job))
-        if job % CROSS_VALIDATED == CROSS_VALIDATED - 1:
-            with tempfile.TemporaryDirectory() as place:
-                reading, clues = read(fit_training.cross_validation(planted, dataset.n_classes, rng, Path(place)))
-        else:
-            found = fit_training.history(planted, dataset.n_classes, rng, modern=modern)
-            found = np.nan_to_num(found, nan=1 / dataset.n_classes)
-            reading, clues = read(labelaudit.history_from_arrays(found, planted.given, scores_are="probabilities"))
+        name, planted, reading, clues = trained(job, folder)
         kind = "nothing learned" if reading.notes else planted.kind
         file.parent.mkdir(parents=True, exist_ok=True)
         partly = file.with_suffix(f".{os.getpid()}.npz")
@@ -108,8 +105,33 @@ def read_case(job: int, folder: Path) -> Case:
         return Case(job, str(arrays["name"]), str(arrays["kind"]), clues, arrays["wrong"])
 
 
+def trained(job: int, folder: Path) -> tuple[str, fit_training.Planted, Reading, Clues]:
+    """Train on planted mistakes; return the data set's name, what was planted, and the history, read."""
+    rng = np.random.default_rng([2026, job])
+    if job >= OF_PICTURES:
+        name = fit_pictures.NAMES[job % len(fit_pictures.NAMES)]
+        dataset, long = fit_pictures.load(name, folder), job >= LONG
+        planted = fit_training.plant_in(fit_pictures.part_of(dataset, rng, long=long), rng, kind_of(job))
+        found = fit_pictures.history(planted, dataset.n_classes, rng, long=long)
+        return name, planted, *read_found(found, planted.given)
+    name = fit_data.NAMES[job % len(fit_data.NAMES)]
+    dataset, modern = fit_data.load(name, folder), job >= MODERN
+    tailed = job % 7 == 0 if modern else job >= LONG_TAILED
+    part = fit_training.long_tailed(dataset, rng) if tailed else dataset
+    planted = fit_training.plant(part, rng, kind_of(job))
+    if job % CROSS_VALIDATED != CROSS_VALIDATED - 1:
+        found = fit_training.history(planted, dataset.n_classes, rng, modern=modern)
+        return name, planted, *read_found(found, planted.given)
+    with tempfile.TemporaryDirectory() as place:
+        history = fit_training.cross_validation(planted, dataset.n_classes, rng, Path(place))
+        return name, planted, *read(history)
+
+
 def kind_of(job: int) -> str | None:
     """Return the kind of mistakes of a training, None for a random one."""
+    if job >= OF_PICTURES:
+        turn = job // len(fit_pictures.NAMES)
+        return "people" if turn % 3 == 0 else "absent" if turn % ABSENT == 1 else None
     every = 4 if job >= MODERN else 5
     if job % every == 0 if job >= LONG_TAILED else job >= BY_PEOPLE:
         return "people"
@@ -128,6 +150,12 @@ def read(history: labelaudit.History) -> tuple[Reading, Clues]:
     assert isinstance(evidence, Evidence)
     reading = read_labels(*evidence.averages(), history.labels)
     return reading, Clues.of(reading, evidence.log_ratios(), planned.glances)
+
+
+def read_found(found: np.ndarray, given: np.ndarray) -> tuple[Reading, Clues]:
+    """Read probabilities (E, n, K), of which a training that diverged leaves NaN."""
+    found = np.nan_to_num(found, nan=1 / found.shape[2])
+    return read(labelaudit.history_from_arrays(found, given, scores_are="probabilities"))
 
 
 def columns(clues: Clues) -> np.ndarray:
@@ -166,7 +194,8 @@ def fit(cases: list[Case]) -> HistGradientBoostingClassifier:
 
 def weight_of(case: Case) -> float:
     """Return the weight of a history."""
-    return (HOPELESS_WEIGHT if case.name in HOPELESS else 1) * (PEOPLE_WEIGHT if case.kind == "people" else 1)
+    found = HOPELESS_WEIGHT if case.name in HOPELESS else 1
+    return found * (PEOPLE_WEIGHT if case.kind == "people" else 1) * (PICTURES_WEIGHT if case.job >= OF_PICTURES else 1)
 
 
 def as_numbers(fitted: HistGradientBoostingClassifier) -> Trees:

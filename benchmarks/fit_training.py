@@ -61,6 +61,11 @@ def plant(dataset: Dataset, rng: np.random.Generator, kind: str | None = None) -
         weights = rng.normal(size=(features.shape[1], int(rng.integers(100, 400))))
         features = np.maximum(features @ weights / np.sqrt(len(weights)) + rng.normal(), 0)
     part = Dataset(dataset.name, features.astype(np.float32), dataset.labels[kept], dataset.probabilities[kept])
+    return plant_in(part, rng, kind)
+
+
+def plant_in(part: Dataset, rng: np.random.Generator, kind: str | None = None) -> Planted:
+    """Plant mistakes, as `plant` does, in all of a data set."""
     if kind == "absent" and part.n_classes > 2:
         return _without_a_class(part, rng)
     if kind != "people":

@@ -12,13 +12,14 @@ import numpy.typing as npt
 from labelaudit.analyzers.accumulator import Accumulator
 from labelaudit.analyzers.mean_scores import AllClasses, LikeliestClasses
 from labelaudit.auditing.doublings import Doublings
+from labelaudit.auditing.stages import first_epoch, stage
 from labelaudit.history.blocks import Block
 from labelaudit.history.encode import KEEP_SCORES_UP_TO
 from labelaudit.history.frame import SummaryFrame
 
 Array = npt.NDArray[Any]
 
-LATE = 16  # epochs from here on are mostly memory: half the weight
+LATE = 16  # stages from here on are mostly memory: half the weight
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,16 @@ class EpochUse:
     doubling: int | None = None
 
 
-def log_time_weight(index: int) -> float:
+def log_time_weight(index: int, n_epochs: int) -> float:
     """Return the weight of a run's i-th recorded epoch: 1 / (i + 1), so that each doubling counts once.
 
     No length of training is special then, and a long memorised tail cannot drown the early epochs. The first epoch,
-    whose model knows next to nothing, and those from the 17th on, which mostly remember, count half.
+    whose model knows next to nothing, and those from the 17th on, which mostly remember, count half. Of a long run
+    that is the weight of a stage, which its epochs share.
     """
-    return (0.5 if index == 0 or index >= LATE else 1.0) / (index + 1)
+    at = stage(index, n_epochs)
+    share = first_epoch(at + 1, n_epochs) - first_epoch(at, n_epochs)
+    return (0.5 if at == 0 or at >= LATE else 1.0) / (at + 1) / share
 
 
 def held_out_uses(n_epochs: int) -> list[EpochUse]:
@@ -52,7 +56,7 @@ def held_out_uses(n_epochs: int) -> list[EpochUse]:
     all, a model has the same weight whether it trained on a sample or not.
     """
     late = range(n_epochs // 2, n_epochs)
-    each = sum(map(log_time_weight, range(n_epochs))) / max(len(late), 1)
+    each = sum(log_time_weight(i, n_epochs) for i in range(n_epochs)) / max(len(late), 1)
     return [EpochUse(each, True) if index in late else EpochUse(0.0, False) for index in range(n_epochs)]
 
 

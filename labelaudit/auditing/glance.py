@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelaudit.auditing import noise_model
+from labelaudit.auditing.stages import first_epoch, stage, stages
 from labelaudit.history import History
 
 Array = npt.NDArray[Any]
@@ -84,17 +85,17 @@ def glance(history: History, run: int, epochs: list[int], split: str | None) -> 
 
 
 def doubling_blocks(n_epochs: int) -> Iterator[range]:
-    """Yield the epochs' indices in blocks 0, 1, 2-3, 4-7, 8-15, ..."""
+    """Yield the epochs' indices in blocks of the stages 0, 1, 2-3, 4-7, 8-15, ..."""
     start = 0
-    while start < n_epochs:
-        stop = min(max(2 * start, 1), n_epochs)
-        yield range(start, stop)
+    while start < stages(n_epochs):
+        stop = max(2 * start, 1)
+        yield range(first_epoch(start, n_epochs), first_epoch(stop, n_epochs))
         start = stop
 
 
-def doubling(index: int) -> int:
+def doubling(index: int, n_epochs: int) -> int:
     """Return the number of the block that an epoch's index is in."""
-    return index.bit_length()
+    return stage(index, n_epochs).bit_length()
 
 
 def log_ratios(mean: Array, labels: Array) -> Array:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from labelaudit.analyzers.accumulator import epochs_of_runs
 from labelaudit.auditing.evidence import EpochUse, held_out_uses, log_time_weight
 from labelaudit.auditing.glance import Block, Glance, Shares, doubling, glance, log_ratios
+from labelaudit.auditing.stages import first_epoch
 from labelaudit.history import History
 from labelaudit.history.runs import HeldOutRun
 
@@ -62,7 +63,8 @@ def plan(history: History, split: str | None = None, wanted: set[int] | None = N
             early = n_early(seen)
             found.glances.append(seen)
             found.early.append(early)
-            uses = [EpochUse(log_time_weight(i), i < early, doubling(i)) for i in range(len(chosen))]
+            n = len(chosen)
+            uses = [EpochUse(log_time_weight(i, n), i < early, doubling(i, n)) for i in range(n)]
         found.uses.update({(run, epoch): use for epoch, use in zip(chosen, uses, strict=True)})
     return found if found.glances else _of_held_out(history, split, found)
 
@@ -74,7 +76,7 @@ def _of_held_out(history: History, split: str | None, found: Plan) -> Plan:
         found.glances.append(glance(history, run, epochs, split))
         found.early.append(len(epochs))
         for i, epoch in enumerate(epochs):
-            found.uses[run, epoch] = replace(found.uses[run, epoch], doubling=doubling(i))
+            found.uses[run, epoch] = replace(found.uses[run, epoch], doubling=doubling(i, len(epochs)))
     return found
 
 
@@ -90,7 +92,7 @@ def n_early(seen: Glance) -> int:
                 return blocks[number].epochs.start
             blocks = blocks[: number + 1]
             break
-    return _first(blocks, seen.labels) if _by_heart(blocks) else seen.n_epochs
+    return first_epoch(_first(blocks, seen.labels), seen.n_epochs) if _by_heart(blocks) else seen.n_epochs
 
 
 def _stands_still(before: Shares, now: Shares) -> bool:
@@ -113,7 +115,7 @@ def _by_heart(blocks: list[Block]) -> bool:
 
 
 def _first(blocks: list[Block], labels: Array) -> int:
-    """Return how many epochs to read of a run that learned its labels by heart too fast to see where.
+    """Return how many stages to read of a run that learned its labels by heart too fast to see where.
 
     Where those that the first epoch calls wrong are also the last to be learned, it was right about them, and the
     next one has begun to forget; else the second, else the third.

@@ -49,10 +49,10 @@ def test_doubling_blocks() -> None:
 
 
 def test_every_doubling_weighs_alike() -> None:
-    sums = [sum(log_time_weight(i) for i in block) for block in doubling_blocks(16)]
+    sums = [sum(log_time_weight(i, 16) for i in block) for block in doubling_blocks(16)]
     assert sums[0] == 0.5
     np.testing.assert_allclose(sums[1:], 0.5 + np.array([0, 1 / 12, 0.1345, 0.1629]), atol=1e-3)
-    assert log_time_weight(16) == 0.5 / 17
+    assert log_time_weight(16, 17) == 0.5 / 17
 
 
 def test_evidence_is_the_weighted_average() -> None:
@@ -63,7 +63,7 @@ def test_evidence_is_the_weighted_average() -> None:
     (evidence,) = accumulate(history, [partial(Evidence, uses=uses)])
     assert isinstance(evidence, Evidence)
     whole, early = evidence.averages()
-    weights = np.array([log_time_weight(i) for i in range(7)])
+    weights = np.array([log_time_weight(i, 7) for i in range(7)])
     expected = np.tensordot(weights / weights.sum(), softmax(z), 1)
     np.testing.assert_allclose(whole.of(slice(None)).T, expected, atol=1e-6)
     used = [epoch for (_, epoch), use in uses.items() if use.early]

@@ -60,7 +60,7 @@ def test_held_out_rows_are_read_and_the_rest_is_as_without(runs: list[Path]) -> 
     held = [more[FOLDS, epoch] for epoch in range(EPOCHS)]
     assert held == held_out_uses(EPOCHS)
     assert [use.early for use in held] == [False, False, True, True]
-    assert sum(use.weight for use in held) == pytest.approx(sum(log_time_weight(i) for i in range(EPOCHS)))
+    assert sum(use.weight for use in held) == pytest.approx(sum(log_time_weight(i, EPOCHS) for i in range(EPOCHS)))
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3, 7])
@@ -68,7 +68,7 @@ def test_any_number_of_epochs_has_a_late_half(epochs: int) -> None:
     uses = held_out_uses(epochs)
     assert len(uses) == epochs
     assert uses[-1].weight > 0
-    assert sum(use.weight for use in uses) == pytest.approx(sum(log_time_weight(i) for i in range(epochs)))
+    assert sum(use.weight for use in uses) == pytest.approx(sum(log_time_weight(i, epochs) for i in range(epochs)))
 
 
 def test_audit_finds_what_only_the_held_out_rows_show(tmp_path: Path) -> None:
