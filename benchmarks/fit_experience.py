@@ -1,12 +1,12 @@
 """Fit the trees and the networks of labelaudit/auditing/experience.py.
 
-    python benchmarks/fit_experience.py --write    # some five hours on 2 cores; writes both
+    python benchmarks/fit_experience.py --write    # some six hours on 2 cores; writes all three files
 
-Some 10,100 trainings on 55 data sets (fit_data.py), small and large, short and long, most of them with planted
-mistakes of some kind and rate, each read as an audit reads it. Boosted trees (here) and networks (fit_networks.py)
-learn which of the samples are wrong. Printed: how the audit does on data sets that they were not fitted on (four groups
-left out in turn), beside a cut at the noise matrix alone. Trainings are kept in the folder, so a second call only fits;
---no-table skips the groups, which take half of the time.
+Some 10,900 trainings on 55 data sets (fit_data.py) and more pictures (fit_pictures.py), small and large, short and
+long, most of them with planted mistakes of some kind and rate, each read as an audit reads it. Boosted trees (here) and
+networks (fit_networks.py) learn which of the samples are wrong. Printed: how the audit does on data sets that they were
+not fitted on (four groups left out in turn), beside a cut at the noise matrix alone. Trainings are kept in the folder,
+so a second call only fits; --no-table skips the groups, which take half of the time.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def fit(cases: list[Case]) -> HistGradientBoostingClassifier:
     """
     known, wrong, weight = [], [], []
     for case in cases:
-        if case.job >= LONG_TAILED:
+        if LONG_TAILED <= case.job < OF_PICTURES:
             continue
         rows = np.random.default_rng(0).permutation(len(case.wrong))[:SAMPLES]
         known.append(columns(case.clues)[rows])
@@ -239,12 +239,12 @@ def found_by(case: Case, score: np.ndarray, each: np.ndarray) -> tuple[float, fl
     return precision, float(2 * (flagged & wrong).sum() / max(flagged.sum() + wrong.sum(), 1)), float(flagged.mean())
 
 
-def compared(case: Case, trees: Trees, networks: SetNetworks) -> tuple[float, ...]:
+def compared(case: Case, trees: Trees, networks: tuple[SetNetworks, SetNetworks]) -> tuple[float, ...]:
     """Return what the noise matrix alone finds, what trees, and what both find; the latter's F1 at the true count."""
     clues, wrong = case.clues, case.wrong
-    of_samples, of_set = clues.of_samples(), clues.of_set()
-    by_trees = trees.predict([*of_samples, *of_set], len(wrong))
-    by_networks = networks.predict(of_samples, of_set, clues.given, clues.other)
+    known = clues.of_samples(), clues.of_set()
+    by_trees = trees.predict([*known[0], *known[1]], len(wrong))
+    by_networks = experience.mean_answer(networks, clues, known)
     both = experience.mean_of(by_trees, by_networks)
     found = found_by(case, clues.log_ratio, 1 / (1 + np.exp(-clues.by_matrix)))
     for odds, order in ((by_trees, by_trees), (both, by_networks)):
@@ -253,8 +253,12 @@ def compared(case: Case, trees: Trees, networks: SetNetworks) -> tuple[float, ..
     return (*found, float(wrong[order[: wrong.sum()]].mean()) if wrong.any() else np.nan)
 
 
-def fit_networks_on(cases: list[Case]) -> SetNetworks:
-    """Fit the networks."""
+def fit_networks_on(cases: list[Case]) -> tuple[SetNetworks, SetNetworks]:
+    """Fit the networks of all trainings, and those of the trainings without pictures."""
+    return _networks_on(cases), _networks_on([case for case in cases if case.job < OF_PICTURES])
+
+
+def _networks_on(cases: list[Case]) -> SetNetworks:
     known = [known_of(case) for case in cases]
     return fit_networks.fit(known, np.array([weight_of(case) for case in cases]))
 
@@ -267,7 +271,7 @@ def known_of(case: Case) -> fit_networks.Known:
 
 def print_table(cases: list[Case]) -> None:
     """Print how well the data sets of each of GROUPS are judged by what the others taught."""
-    names = np.array([case.name for case in cases])
+    names = np.array([fit_pictures.KIN.get(case.name, case.name) for case in cases])
     rows = []
     for inside, outside in GroupKFold(GROUPS).split(names, groups=names):
         taught = [cases[i] for i in inside]
@@ -297,7 +301,7 @@ def main() -> None:
     )
     parser.add_argument("--histories", type=int, help="only the first so many")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--write", action="store_true", help="write the two files of labelaudit/auditing")
+    parser.add_argument("--write", action="store_true", help="write the three files of labelaudit/auditing")
     parser.add_argument("--no-table", action="store_true", help="do not leave groups of data sets out in turn")
     options = parser.parse_args()
     for name in fit_data.NAMES:
@@ -313,8 +317,10 @@ def main() -> None:
         print_table(cases)
     if options.write:
         as_numbers(fit(cases)).save(experience.TREES)
-        fit_networks_on(cases).save(experience.NETWORKS)
-        for file in (experience.TREES, experience.NETWORKS):
+        files = (experience.NETWORKS, experience.NETWORKS_WITHOUT_PICTURES)
+        for networks, file in zip(fit_networks_on(cases), files, strict=True):
+            networks.save(file)
+        for file in (experience.TREES, *files):
             print(f"{file}: {file.stat().st_size:,} bytes", file=sys.stderr)
 
 

@@ -25,6 +25,7 @@ from torch import nn
 from labelaudit.auditing.stages import LONGEST
 
 NAMES = ("clothes", "mnist", "letters", "patches", "patches_grey", "cliparts")
+KIN = {"clothes": "fashion", "patches_grey": "patches"}  # of the same pictures as another set
 LARGEST = 12_000  # pictures of a set
 FEWEST, MOST = 1000, 8000  # of a training
 MOST_OF_LONG = 1600  # of a long training

@@ -13,7 +13,7 @@ from labelaudit.history.blocks import Block
 
 Array = npt.NDArray[Any]
 
-FOLLOWED = 6  # doublings: epochs 0, 1, 2-3, 4-7, 8-15, 16-31; of a shorter run the last one stands for those after it
+FOLLOWED = 6  # doublings: stages 0, 1, 2-3, 4-7, 8-15, 16-31; of a shorter run the last one stands for those after it
 
 
 class Doublings:
