@@ -35,6 +35,16 @@ def test_seed_forgetting_on_a_subset() -> None:
     assert float(ours[3]) > 0.29  # measured 0.384; two Gaussians on AUM reach 0.29 on 60,000 digits
 
 
+@pytest.mark.external
+def test_convolutional_networks_on_few_pictures() -> None:
+    """Needs Debian's package dataset-fashion-mnist."""
+    printed = run("picture_trainings.py", "--samples", "600", "--epochs", "6", "61")
+    rows = re.findall(r"^(?:.* epochs)? +symmetric 40% +([\d.]+) +[\d.]+ +([\d.]+)", printed, re.MULTILINE)
+    assert len(rows) == 3
+    for ours, of_margins in rows:
+        assert float(ours) > max(0.75, float(of_margins) - 0.05)
+
+
 def test_half_precision_changes_little() -> None:
     printed = run("half_precision.py")
     row = re.search(r"\| confidence \| (\S+) \| (\S+) \|", printed)
