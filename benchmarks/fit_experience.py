@@ -254,7 +254,7 @@ def compared(case: Case, trees: Trees, networks: tuple[SetNetworks, SetNetworks]
 
 
 def fit_networks_on(cases: list[Case]) -> tuple[SetNetworks, SetNetworks]:
-    """Fit the networks of all trainings, and those of the trainings without pictures."""
+    """Fit the networks of all trainings, and those of the trainings without fit_pictures.py."""
     return _networks_on(cases), _networks_on([case for case in cases if case.job < OF_PICTURES])
 
 
@@ -306,6 +306,8 @@ def main() -> None:
     options = parser.parse_args()
     for name in fit_data.NAMES:
         fit_data.load(name, options.folder)
+    for name in fit_pictures.NAMES:
+        fit_pictures.load(name, options.folder)
     cases, every = [], jobs()[: options.histories]
     with ProcessPoolExecutor(options.workers, initializer=on_one_core) as workers:
         for case in workers.map(partial(read_case, folder=options.folder), every, chunksize=4):

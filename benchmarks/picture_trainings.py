@@ -5,7 +5,7 @@
 
 The pictures are those of its test part, which fit_experience.py never sees (it sees others of the same ten classes);
 the last labeller, a random forest that learned from 400 blurred pictures, is of no kind that it knows. Columns with (*)
-show the audit without the networks that learned from pictures.
+show the audit without the networks that learned from fit_pictures.py.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MISTAKES = (
     *(("people", 0.1), ("people", 0.2), ("forest", 0.1), ("forest", 0.3)),
 )
 CLEAN = "clean flagged"
-WITHOUT = "(*)"  # by the networks that learned from no pictures alone
+WITHOUT = "(*)"  # without the networks that learned from fit_pictures.py
 TAUGHT = 400  # pictures that the forest learned from
 
 

@@ -2,7 +2,7 @@
 
 Two learners give that probability from the clues of `clues.py`, each good where the other is weak: boosted trees, and
 small networks that see every sample beside all others. Half of the networks learned from all of those trainings, half
-from all but the convolutional ones on pictures. `benchmarks/fit_experience.py` runs the trainings and fits both
+from all but those of `benchmarks/fit_pictures.py`. `benchmarks/fit_experience.py` runs the trainings and fits both
 learners; they ship as numbers.
 """
 
@@ -90,5 +90,5 @@ def trees() -> Trees:
 
 @cache
 def networks() -> tuple[SetNetworks, SetNetworks]:
-    """Return the networks of all trainings, and of those without pictures: log odds, by `clues.COLUMNS`."""
+    """Return the networks of all trainings, and of those without fit_pictures.py: log odds, by `clues.COLUMNS`."""
     return SetNetworks.load(NETWORKS), SetNetworks.load(NETWORKS_WITHOUT_PICTURES)
