@@ -57,8 +57,8 @@ def _trees(clues: Clues) -> np.ndarray:
 
 
 VARIANTS: dict[str, dict[str, Callable[..., Any] | float]] = {
-    "plain mean over the epochs": {"window.log_time_weight": lambda index, n_epochs: 1.0},
-    "noise model on all epochs": {"window.n_early": lambda seen: seen.n_epochs},
+    "plain mean over the epochs": {"window.log_time_weight": lambda index, stages: 1.0},
+    "noise model on all epochs": {"window.n_early": lambda seen: seen.stages.n_epochs},
     "ranked by the log ratio alone": {"verdict.ranking": _log_ratio},
     "ranked by the networks alone": {"verdict.ranking": _networks_alone},
     "ranked by the noise matrix, too": {"verdict.by_experience": _ranked_by_matrix_too},

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from labelaudit.analyzers.accumulator import Accumulator
 from labelaudit.analyzers.mean_scores import AllClasses, LikeliestClasses
 from labelaudit.auditing.doublings import Doublings
-from labelaudit.auditing.stages import first_epoch, stage
+from labelaudit.auditing.stages import Stages
 from labelaudit.history.blocks import Block
 from labelaudit.history.encode import KEEP_SCORES_UP_TO
 from labelaudit.history.frame import SummaryFrame
@@ -37,15 +37,15 @@ class EpochUse:
     doubling: int | None = None
 
 
-def log_time_weight(index: int, n_epochs: int) -> float:
+def log_time_weight(index: int, stages: Stages) -> float:
     """Return the weight of a run's i-th recorded epoch: 1 / (i + 1), so that each doubling counts once.
 
     No length of training is special then, and a long memorised tail cannot drown the early epochs. The first epoch,
-    whose model knows next to nothing, and those from the 17th on, which mostly remember, count half. Of a long run
-    that is the weight of a stage, which its epochs share.
+    whose model knows next to nothing, and those from the 17th on, which mostly remember, count half. Where a stage is
+    of several epochs they share its weight.
     """
-    at = stage(index, n_epochs)
-    share = first_epoch(at + 1, n_epochs) - first_epoch(at, n_epochs)
+    at = stages.at(index)
+    share = stages.first_epoch(at + 1) - stages.first_epoch(at)
     return (0.5 if at == 0 or at >= LATE else 1.0) / (at + 1) / share
 
 
@@ -56,7 +56,8 @@ def held_out_uses(n_epochs: int) -> list[EpochUse]:
     all, a model has the same weight whether it trained on a sample or not.
     """
     late = range(n_epochs // 2, n_epochs)
-    each = sum(log_time_weight(i, n_epochs) for i in range(n_epochs)) / max(len(late), 1)
+    stages = Stages.by_epoch(n_epochs)
+    each = sum(log_time_weight(i, stages) for i in range(n_epochs)) / max(len(late), 1)
     return [EpochUse(each, True) if index in late else EpochUse(0.0, False) for index in range(n_epochs)]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labelaudit.auditing import noise_model
-from labelaudit.auditing.stages import first_epoch, stage, stages
+from labelaudit.auditing.stages import Stages
 from labelaudit.history import History
 
 Array = npt.NDArray[Any]
@@ -58,14 +58,10 @@ class Glance:
     rows: Array
     labels: Array
     blocks: list[Block]
-
-    @property
-    def n_epochs(self) -> int:
-        """Number of the run's epochs."""
-        return self.blocks[-1].epochs.stop
+    stages: Stages
 
 
-def glance(history: History, run: int, epochs: list[int], split: str | None) -> Glance:
+def glance(history: History, run: int, epochs: list[int], split: str | None, stages: Stages | None = None) -> Glance:
     """Look at a run.
 
     Args:
@@ -73,29 +69,31 @@ def glance(history: History, run: int, epochs: list[int], split: str | None) -> 
         run: number of the run.
         epochs: recorded epochs of that run, ascending, at least one.
         split: which split.
+        stages: of the run, each of its epochs by default.
     """
+    stages = stages or Stages.by_epoch(len(epochs))
     table = history.table(split)
     rows = _subset(table.keys, min(SUBSET, max(SUBSET_VALUES // history.n_classes, 50)))
     labels = table.labels[rows]
     blocks = []
-    for block in doubling_blocks(len(epochs)):
+    for block in doubling_blocks(stages):
         mean = _mean(history, run, [epochs[i] for i in block], split, rows)
         blocks.append(_read(block, mean, labels))
-    return Glance(rows, labels, blocks)
+    return Glance(rows, labels, blocks, stages)
 
 
-def doubling_blocks(n_epochs: int) -> Iterator[range]:
+def doubling_blocks(stages: Stages) -> Iterator[range]:
     """Yield the epochs' indices in blocks of the stages 0, 1, 2-3, 4-7, 8-15, ..."""
     start = 0
-    while start < stages(n_epochs):
+    while start < stages.n:
         stop = max(2 * start, 1)
-        yield range(first_epoch(start, n_epochs), first_epoch(stop, n_epochs))
+        yield range(stages.first_epoch(start), stages.first_epoch(stop))
         start = stop
 
 
-def doubling(index: int, n_epochs: int) -> int:
+def doubling(index: int, stages: Stages) -> int:
     """Return the number of the block that an epoch's index is in."""
-    return stage(index, n_epochs).bit_length()
+    return stages.at(index).bit_length()
 
 
 def log_ratios(mean: Array, labels: Array) -> Array:

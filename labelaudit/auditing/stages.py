@@ -1,26 +1,39 @@
-"""How far along its training a run is: counted in epochs, or, of a long run, in as many parts of equal length.
+"""How far along its training an epoch is: counted in epochs, or, of a long run, in parts of equal length.
 
-Long trainings learn slowly: a small learning rate, augmentation, or weight decay keeps them from memorising, and their
-late epochs know most. So of a long run the doublings are those of its parts, and reach its end.
+Who trains for long with augmentation, weight decay or a small learning rate keeps the network from memorising, and it
+knows most late. So of a long run that has not learned its labels by heart the doublings are those of its parts, and
+reach its end. In one that has, all that counts happened in a few early epochs.
 """
 
 from __future__ import annotations
 
-LONGEST = 60  # epochs of a run whose stages are its epochs
-STAGES = 32  # of a longer one
+from dataclasses import dataclass
+
+LONGEST = 60  # epochs of a run whose stages are its epochs, whatever it learned
+STAGES = 32  # of a longer one that has not learned its labels by heart
 
 
-def stage(index: int, n_epochs: int) -> int:
-    """Return the stage of a run's i-th recorded epoch."""
-    return index if n_epochs <= LONGEST else index * STAGES // n_epochs
+@dataclass(frozen=True)
+class Stages:
+    """The stages of a run: ``n`` of them, of ``n_epochs`` recorded epochs."""
 
+    n_epochs: int
+    n: int
 
-def first_epoch(of_stage: int, n_epochs: int) -> int:
-    """Return the index of the first epoch of a stage, at most the number of epochs."""
-    first = of_stage if n_epochs <= LONGEST else -(-of_stage * n_epochs // STAGES)
-    return min(first, n_epochs)
+    @classmethod
+    def by_epoch(cls, n_epochs: int) -> Stages:
+        """Every epoch is a stage."""
+        return cls(n_epochs, n_epochs)
 
+    @classmethod
+    def of_long(cls, n_epochs: int) -> Stages:
+        """Return STAGES stages, of a run of more than LONGEST epochs."""
+        return cls(n_epochs, STAGES)
 
-def stages(n_epochs: int) -> int:
-    """Return how many stages a run has."""
-    return n_epochs if n_epochs <= LONGEST else STAGES
+    def at(self, index: int) -> int:
+        """Return the stage of the i-th epoch."""
+        return index * self.n // self.n_epochs
+
+    def first_epoch(self, stage: int) -> int:
+        """Return the index of the first epoch of a stage, at most the number of epochs."""
+        return min(-(-stage * self.n_epochs // self.n), self.n_epochs)

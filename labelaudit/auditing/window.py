@@ -16,7 +16,7 @@ import numpy.typing as npt
 from labelaudit.analyzers.accumulator import epochs_of_runs
 from labelaudit.auditing.evidence import EpochUse, held_out_uses, log_time_weight
 from labelaudit.auditing.glance import Block, Glance, Shares, doubling, glance, log_ratios
-from labelaudit.auditing.stages import first_epoch
+from labelaudit.auditing.stages import LONGEST, Stages
 from labelaudit.history import History
 from labelaudit.history.runs import HeldOutRun
 
@@ -59,24 +59,34 @@ def plan(history: History, split: str | None = None, wanted: set[int] | None = N
         if isinstance(history.runs_read[run], HeldOutRun):
             uses = held_out_uses(len(chosen))
         else:
-            seen = glance(history, run, chosen, split)
+            seen = _glance(history, run, chosen, split)
             early = n_early(seen)
             found.glances.append(seen)
             found.early.append(early)
-            n = len(chosen)
-            uses = [EpochUse(log_time_weight(i, n), i < early, doubling(i, n)) for i in range(n)]
+            stages = seen.stages
+            uses = [
+                EpochUse(log_time_weight(i, stages), i < early, doubling(i, stages)) for i in range(stages.n_epochs)
+            ]
         found.uses.update({(run, epoch): use for epoch, use in zip(chosen, uses, strict=True)})
     return found if found.glances else _of_held_out(history, split, found)
+
+
+def _glance(history: History, run: int, epochs: list[int], split: str | None) -> Glance:
+    """Look at a run that trained on its samples; in stages if it is long and has not learned the labels by heart."""
+    seen = glance(history, run, epochs, split)
+    if len(epochs) <= LONGEST or _by_heart(seen.blocks):
+        return seen
+    return glance(history, run, epochs, split, Stages.of_long(len(epochs)))
 
 
 def _of_held_out(history: History, split: str | None, found: Plan) -> Plan:
     """Look at runs that trained on none of the samples that they are read for."""
     for run in sorted({run for run, _ in found.uses}):
         epochs = [epoch for of_run, epoch in found.uses if of_run == run]
-        found.glances.append(glance(history, run, epochs, split))
+        found.glances.append(seen := glance(history, run, epochs, split))
         found.early.append(len(epochs))
         for i, epoch in enumerate(epochs):
-            found.uses[run, epoch] = replace(found.uses[run, epoch], doubling=doubling(i, len(epochs)))
+            found.uses[run, epoch] = replace(found.uses[run, epoch], doubling=doubling(i, seen.stages))
     return found
 
 
@@ -92,7 +102,7 @@ def n_early(seen: Glance) -> int:
                 return blocks[number].epochs.start
             blocks = blocks[: number + 1]
             break
-    return first_epoch(_first(blocks, seen.labels), seen.n_epochs) if _by_heart(blocks) else seen.n_epochs
+    return seen.stages.first_epoch(_first(blocks, seen.labels)) if _by_heart(blocks) else seen.stages.n_epochs
 
 
 def _stands_still(before: Shares, now: Shares) -> bool:

@@ -20,6 +20,7 @@ from labelaudit.auditing.experience import SUSPICION, by_experience, trees
 from labelaudit.auditing.glance import doubling_blocks, glance
 from labelaudit.auditing.reading import Reading, read_labels
 from labelaudit.auditing.set_networks import CHUNK, SetNetworks
+from labelaudit.auditing.stages import Stages
 from labelaudit.auditing.trees import MOST_LEAVES, Trees
 from labelaudit.auditing.verdict import LOWEST_CUT, best_cut, leaned, lowest_cut
 from labelaudit.auditing.window import n_early, plan
@@ -44,15 +45,17 @@ def noisy(true: np.ndarray, matrix: np.ndarray, seed: int = 1) -> np.ndarray:
 
 
 def test_doubling_blocks() -> None:
-    assert [list(block) for block in doubling_blocks(10)] == [[0], [1], [2, 3], [4, 5, 6, 7], [8, 9]]
-    assert [list(block) for block in doubling_blocks(1)] == [[0]]
+    assert [list(block) for block in doubling_blocks(Stages.by_epoch(10))] == [[0], [1], [2, 3], [4, 5, 6, 7], [8, 9]]
+    assert [list(block) for block in doubling_blocks(Stages.by_epoch(1))] == [[0]]
 
 
 def test_every_doubling_weighs_alike() -> None:
-    sums = [sum(log_time_weight(i, 16) for i in block) for block in doubling_blocks(16)]
+    sums = [
+        sum(log_time_weight(i, Stages.by_epoch(16)) for i in block) for block in doubling_blocks(Stages.by_epoch(16))
+    ]
     assert sums[0] == 0.5
     np.testing.assert_allclose(sums[1:], 0.5 + np.array([0, 1 / 12, 0.1345, 0.1629]), atol=1e-3)
-    assert log_time_weight(16, 17) == 0.5 / 17
+    assert log_time_weight(16, Stages.by_epoch(17)) == 0.5 / 17
 
 
 def test_evidence_is_the_weighted_average() -> None:
@@ -63,7 +66,7 @@ def test_evidence_is_the_weighted_average() -> None:
     (evidence,) = accumulate(history, [partial(Evidence, uses=uses)])
     assert isinstance(evidence, Evidence)
     whole, early = evidence.averages()
-    weights = np.array([log_time_weight(i, 7) for i in range(7)])
+    weights = np.array([log_time_weight(i, Stages.by_epoch(7)) for i in range(7)])
     expected = np.tensordot(weights / weights.sum(), softmax(z), 1)
     np.testing.assert_allclose(whole.of(slice(None)).T, expected, atol=1e-6)
     used = [epoch for (_, epoch), use in uses.items() if use.early]

@@ -10,6 +10,7 @@ import pytest
 import labelaudit
 from labelaudit import LabelAuditError, Recorder, audit, open_history
 from labelaudit.auditing.evidence import held_out_uses, log_time_weight
+from labelaudit.auditing.stages import Stages
 from labelaudit.auditing.window import plan
 from labelaudit.report.source import history_of
 
@@ -38,6 +39,10 @@ def runs(tmp_path: Path) -> list[Path]:
     return folders
 
 
+def total_weight(n_epochs: int) -> float:
+    return sum(log_time_weight(i, Stages.by_epoch(n_epochs)) for i in range(n_epochs))
+
+
 def test_every_sample_is_there_once_in_dataset_order(runs: list[Path]) -> None:
     history = open_history(runs, held_out="val")
     assert history.sample_ids.tolist() == IDS
@@ -60,7 +65,7 @@ def test_held_out_rows_are_read_and_the_rest_is_as_without(runs: list[Path]) -> 
     held = [more[FOLDS, epoch] for epoch in range(EPOCHS)]
     assert held == held_out_uses(EPOCHS)
     assert [use.early for use in held] == [False, False, True, True]
-    assert sum(use.weight for use in held) == pytest.approx(sum(log_time_weight(i, EPOCHS) for i in range(EPOCHS)))
+    assert sum(use.weight for use in held) == pytest.approx(total_weight(EPOCHS))
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3, 7])
@@ -68,7 +73,7 @@ def test_any_number_of_epochs_has_a_late_half(epochs: int) -> None:
     uses = held_out_uses(epochs)
     assert len(uses) == epochs
     assert uses[-1].weight > 0
-    assert sum(use.weight for use in uses) == pytest.approx(sum(log_time_weight(i, epochs) for i in range(epochs)))
+    assert sum(use.weight for use in uses) == pytest.approx(total_weight(epochs))
 
 
 def test_audit_finds_what_only_the_held_out_rows_show(tmp_path: Path) -> None:
