@@ -50,9 +50,8 @@ def test_doubling_blocks() -> None:
 
 
 def test_every_doubling_weighs_alike() -> None:
-    sums = [
-        sum(log_time_weight(i, Stages.by_epoch(16)) for i in block) for block in doubling_blocks(Stages.by_epoch(16))
-    ]
+    stages = Stages.by_epoch(16)
+    sums = [sum(log_time_weight(i, stages) for i in block) for block in doubling_blocks(stages)]
     assert sums[0] == 0.5
     np.testing.assert_allclose(sums[1:], 0.5 + np.array([0, 1 / 12, 0.1345, 0.1629]), atol=1e-3)
     assert log_time_weight(16, Stages.by_epoch(17)) == 0.5 / 17
