@@ -2,11 +2,12 @@
 
     python benchmarks/fit_experience.py --write    # some six hours on 2 cores; writes all three files
 
-Some 10,900 trainings on 55 data sets (fit_data.py) and more pictures (fit_pictures.py), small and large, short and
-long, most of them with planted mistakes of some kind and rate, each read as an audit reads it. Boosted trees (here) and
-networks (fit_networks.py) learn which of the samples are wrong. Printed: how the audit does on data sets that they were
-not fitted on (four groups left out in turn), beside a cut at the noise matrix alone. Trainings are kept in the folder,
-so a second call only fits; --no-table skips the groups, which take half of the time.
+Some 12,300 trainings on 55 data sets (fit_data.py), on others that are drawn anew (fit_drawn.py), and on more pictures
+(fit_pictures.py), small and large, short and long, most of them with planted mistakes of some kind and rate, each read
+as an audit reads it. Boosted trees (here) and networks (fit_networks.py) learn which of the samples are wrong. Printed:
+how the audit does on data sets that they were not fitted on (four groups left out in turn), beside a cut at the noise
+matrix alone. Trainings are kept in the folder, so a second call only fits; --no-table skips the groups, which take half
+of the time.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from functools import partial
 from pathlib import Path
 
 import fit_data
+import fit_drawn
 import fit_networks
 import fit_pictures
 import fit_training
 import numpy as np
 import torch
+from quality_data import Dataset
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import GroupKFold
@@ -47,6 +50,7 @@ ABSENT = 29  # every so many have a class whose labels are all wrong
 BY_PEOPLE = 5900  # from this one on the mistakes are those of people with a poor view
 LONG_TAILED = 20_000  # from this one on the classes differ in size, and every fifth has mistakes of people
 MODERN = 30_000  # from this one on in more modern ways; every seventh long-tailed, every fourth by people
+DRAWN = 35_000  # from this one on of sets that are drawn anew, every fourth in more modern ways or by people
 OF_PICTURES = 40_000  # from this one on convolutional networks on pictures, every third with mistakes of people
 LONG = 41_000  # from this one on for more than 60 epochs
 SAMPLES = 200  # of each history, to fit trees on
@@ -78,6 +82,7 @@ def jobs() -> list[int]:
         *range(7300),
         *kept,
         *range(MODERN, MODERN + 1000),
+        *range(DRAWN, DRAWN + 1400),
         *range(OF_PICTURES, OF_PICTURES + 600),
         *range(LONG, LONG + 150),
     ]
@@ -114,28 +119,41 @@ def trained(job: int, folder: Path) -> tuple[str, fit_training.Planted, Reading,
         planted = fit_training.plant_in(fit_pictures.part_of(dataset, rng, long=long), rng, kind_of(job))
         found = fit_pictures.history(planted, dataset.n_classes, rng, long=long)
         return name, planted, *read_found(found, planted.given)
-    name = fit_data.NAMES[job % len(fit_data.NAMES)]
-    dataset, modern = fit_data.load(name, folder), job >= MODERN
-    tailed = job % 7 == 0 if modern else job >= LONG_TAILED
-    part = fit_training.long_tailed(dataset, rng) if tailed else dataset
+    part, modern = _part_of(job, folder, rng)
     planted = fit_training.plant(part, rng, kind_of(job))
-    if job % CROSS_VALIDATED != CROSS_VALIDATED - 1:
-        found = fit_training.history(planted, dataset.n_classes, rng, modern=modern)
-        return name, planted, *read_found(found, planted.given)
+    if turn_of(job) % CROSS_VALIDATED != CROSS_VALIDATED - 1:
+        found = fit_training.history(planted, part.n_classes, rng, modern=modern)
+        return part.name, planted, *read_found(found, planted.given)
     with tempfile.TemporaryDirectory() as place:
-        history = fit_training.cross_validation(planted, dataset.n_classes, rng, Path(place))
-        return name, planted, *read(history)
+        history = fit_training.cross_validation(planted, part.n_classes, rng, Path(place))
+        return part.name, planted, *read(history)
+
+
+def _part_of(job: int, folder: Path, rng: np.random.Generator) -> tuple[Dataset, bool]:
+    """Return what a training draws its samples from, and whether it is a modern one."""
+    if job >= DRAWN:
+        return fit_drawn.draw(fit_drawn.NAMES[job % len(fit_drawn.NAMES)], rng), turn_of(job) % 3 == 0
+    dataset = fit_data.load(fit_data.NAMES[job % len(fit_data.NAMES)], folder)
+    modern = job >= MODERN
+    tailed = job % 7 == 0 if modern else job >= LONG_TAILED
+    return fit_training.long_tailed(dataset, rng) if tailed else dataset, modern
+
+
+def turn_of(job: int) -> int:
+    """Return a number that tells which kinds of trainings have their turn, whatever the data set."""
+    names = fit_pictures.NAMES if job >= OF_PICTURES else fit_drawn.NAMES if job >= DRAWN else ("any",)
+    return job // len(names)
 
 
 def kind_of(job: int) -> str | None:
     """Return the kind of mistakes of a training, None for a random one."""
+    turn = turn_of(job)
     if job >= OF_PICTURES:
-        turn = job // len(fit_pictures.NAMES)
         return "people" if turn % 3 == 0 else "absent" if turn % ABSENT == 1 else None
     every = 4 if job >= MODERN else 5
-    if job % every == 0 if job >= LONG_TAILED else job >= BY_PEOPLE:
+    if turn % every == 0 if job >= LONG_TAILED else job >= BY_PEOPLE:
         return "people"
-    return "absent" if job % ABSENT == ABSENT - 1 else None
+    return "absent" if turn % ABSENT == ABSENT - 1 else None
 
 
 def as_kept(values: np.ndarray) -> np.ndarray:
@@ -167,8 +185,8 @@ def columns(clues: Clues) -> np.ndarray:
 def fit(cases: list[Case]) -> HistGradientBoostingClassifier:
     """Fit the trees; every history has the weight that `weight_of` says, however long it is.
 
-    Modern and long-tailed ones are left out: trees learn from the latter to take a class whose labels are all wrong for
-    a rare one.
+    Those with classes of different sizes, modern ones and drawn sets are left out: from the first, trees learn to take
+    a class whose labels are all wrong for a rare one.
     """
     known, wrong, weight = [], [], []
     for case in cases:

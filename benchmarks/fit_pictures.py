@@ -22,15 +22,13 @@ from quality_data import Dataset
 from sklearn.model_selection import KFold
 from torch import nn
 
-from labelaudit.auditing.stages import LONGEST
-
 NAMES = ("clothes", "mnist", "letters", "patches", "patches_grey", "cliparts")
 KIN = {"clothes": "fashion", "patches_grey": "patches"}  # of the same pictures as another set
 LARGEST = 12_000  # pictures of a set
 FEWEST, MOST = 1000, 8000  # of a training
 MOST_OF_LONG = 1600  # of a long training
 EPOCHS = (3, 45)
-LONG = (LONGEST + 1, 200)  # epochs of a long training
+LONG = (61, 200)  # epochs of a long training
 SAMPLE_EPOCHS = 130_000  # no training passes more samples than this
 OF_LONG = 100_000  # nor a long one
 PHOTOS = Path("/usr/share/backgrounds")

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-LONGEST = 60  # epochs of a run whose stages are its epochs, whatever it learned
-STAGES = 32  # of a longer one that has not learned its labels by heart
+STAGES = 32  # of a run of more epochs than that, if it has not learned its labels by heart
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Stages:
 
     @classmethod
     def of_long(cls, n_epochs: int) -> Stages:
-        """Return STAGES stages, of a run of more than LONGEST epochs."""
+        """Return STAGES stages, of a run of more epochs than that."""
         return cls(n_epochs, STAGES)
 
     def at(self, index: int) -> int:

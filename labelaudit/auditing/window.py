@@ -16,7 +16,7 @@ import numpy.typing as npt
 from labelaudit.analyzers.accumulator import epochs_of_runs
 from labelaudit.auditing.evidence import EpochUse, held_out_uses, log_time_weight
 from labelaudit.auditing.glance import Block, Glance, Shares, doubling, glance, log_ratios
-from labelaudit.auditing.stages import LONGEST, Stages
+from labelaudit.auditing.stages import STAGES, Stages
 from labelaudit.history import History
 from labelaudit.history.runs import HeldOutRun
 
@@ -74,7 +74,7 @@ def plan(history: History, split: str | None = None, wanted: set[int] | None = N
 def _glance(history: History, run: int, epochs: list[int], split: str | None) -> Glance:
     """Look at a run that trained on its samples; in stages if it is long and has not learned the labels by heart."""
     seen = glance(history, run, epochs, split)
-    if len(epochs) <= LONGEST or _by_heart(seen.blocks):
+    if len(epochs) <= STAGES or _by_heart(seen.blocks):
         return seen
     return glance(history, run, epochs, split, Stages.of_long(len(epochs)))
 

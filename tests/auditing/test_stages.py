@@ -9,7 +9,7 @@ from test_properties import trained
 from labelaudit import audit, history_from_arrays
 from labelaudit.auditing.evidence import log_time_weight
 from labelaudit.auditing.glance import doubling, doubling_blocks
-from labelaudit.auditing.stages import LONGEST, STAGES, Stages
+from labelaudit.auditing.stages import STAGES, Stages
 from labelaudit.auditing.window import plan
 
 
@@ -19,7 +19,7 @@ def test_blocks_of_a_long_run_are_doublings_of_its_stages() -> None:
 
 
 @pytest.mark.parametrize(
-    "stages", [*map(Stages.by_epoch, (1, 2, 5, LONGEST, 1000)), *map(Stages.of_long, (LONGEST + 1, 95, 1000))]
+    "stages", [*map(Stages.by_epoch, (1, 2, 5, STAGES, 1000)), *map(Stages.of_long, (STAGES + 1, 95, 1000))]
 )
 def test_every_epoch_is_in_one_block(stages: Stages) -> None:
     blocks = list(doubling_blocks(stages))
@@ -29,7 +29,7 @@ def test_every_epoch_is_in_one_block(stages: Stages) -> None:
     assert [doubling(i, stages) for i in every] == numbers
 
 
-@pytest.mark.parametrize("n_epochs", [61, 100, 999])
+@pytest.mark.parametrize("n_epochs", [STAGES + 1, 61, 100, 999])
 def test_epochs_of_a_stage_share_its_weight(n_epochs: int) -> None:
     weights = [log_time_weight(i, Stages.of_long(n_epochs)) for i in range(n_epochs)]
     assert sum(weights) == pytest.approx(sum(log_time_weight(i, Stages.by_epoch(STAGES)) for i in range(STAGES)))
@@ -42,10 +42,11 @@ def test_epochs_said_three_times_are_read_as_said_once() -> None:
     assert (once.samples["is_label_issue"] == (labels != true)).mean() > 0.9
 
 
-def test_a_long_run_learned_by_heart_is_read_epoch_by_epoch() -> None:
+@pytest.mark.parametrize("n_epochs", [STAGES + 1, 100])
+def test_a_long_run_learned_by_heart_is_read_epoch_by_epoch(n_epochs: int) -> None:
     z, labels, _ = trained(n=400, share=0.2, epochs=10, memorise=9)
-    for memorised, n_stages in ((True, 100), (False, STAGES)):
+    for memorised, n_stages in ((True, n_epochs), (False, STAGES)):
         known = z if memorised else z[:1].repeat(10, axis=0)
-        long = np.concatenate([known, known[-1:].repeat(90, axis=0)])
+        long = np.concatenate([known, known[-1:].repeat(n_epochs - 10, axis=0)])
         (seen,) = plan(history_from_arrays(long, labels)).glances
-        assert seen.stages == Stages(100, n_stages)
+        assert seen.stages == Stages(n_epochs, n_stages)
