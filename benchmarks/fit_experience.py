@@ -1,6 +1,6 @@
 """Fit the trees and the networks of labelaudit/auditing/experience.py.
 
-    python benchmarks/fit_experience.py --write    # some six hours on 2 cores; writes all three files
+    python benchmarks/fit_experience.py --write    # some six hours on 2 cores; writes both files
 
 Some 12,300 trainings on 55 data sets (fit_data.py), on others that are drawn anew (fit_drawn.py), and on more pictures
 (fit_pictures.py), small and large, short and long, most of them with planted mistakes of some kind and rate, each read
@@ -257,12 +257,12 @@ def found_by(case: Case, score: np.ndarray, each: np.ndarray) -> tuple[float, fl
     return precision, float(2 * (flagged & wrong).sum() / max(flagged.sum() + wrong.sum(), 1)), float(flagged.mean())
 
 
-def compared(case: Case, trees: Trees, networks: tuple[SetNetworks, SetNetworks]) -> tuple[float, ...]:
+def compared(case: Case, trees: Trees, networks: SetNetworks) -> tuple[float, ...]:
     """Return what the noise matrix alone finds, what trees, and what both find; the latter's F1 at the true count."""
     clues, wrong = case.clues, case.wrong
     known = clues.of_samples(), clues.of_set()
     by_trees = trees.predict([*known[0], *known[1]], len(wrong))
-    by_networks = experience.mean_answer(networks, clues, known)
+    by_networks = networks.predict(*known, clues.given, clues.other)
     both = experience.mean_of(by_trees, by_networks)
     found = found_by(case, clues.log_ratio, 1 / (1 + np.exp(-clues.by_matrix)))
     for odds, order in ((by_trees, by_trees), (both, by_networks)):
@@ -271,12 +271,8 @@ def compared(case: Case, trees: Trees, networks: tuple[SetNetworks, SetNetworks]
     return (*found, float(wrong[order[: wrong.sum()]].mean()) if wrong.any() else np.nan)
 
 
-def fit_networks_on(cases: list[Case]) -> tuple[SetNetworks, SetNetworks]:
-    """Fit the networks of all trainings, and those of the trainings without fit_pictures.py."""
-    return _networks_on(cases), _networks_on([case for case in cases if case.job < OF_PICTURES])
-
-
-def _networks_on(cases: list[Case]) -> SetNetworks:
+def fit_networks_on(cases: list[Case]) -> SetNetworks:
+    """Fit the networks."""
     known = [known_of(case) for case in cases]
     return fit_networks.fit(known, np.array([weight_of(case) for case in cases]))
 
@@ -319,7 +315,7 @@ def main() -> None:
     )
     parser.add_argument("--histories", type=int, help="only the first so many")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--write", action="store_true", help="write the three files of labelaudit/auditing")
+    parser.add_argument("--write", action="store_true", help="write the two files of labelaudit/auditing")
     parser.add_argument("--no-table", action="store_true", help="do not leave groups of data sets out in turn")
     options = parser.parse_args()
     for name in fit_data.NAMES:
@@ -337,10 +333,8 @@ def main() -> None:
         print_table(cases)
     if options.write:
         as_numbers(fit(cases)).save(experience.TREES)
-        files = (experience.NETWORKS, experience.NETWORKS_WITHOUT_PICTURES)
-        for networks, file in zip(fit_networks_on(cases), files, strict=True):
-            networks.save(file)
-        for file in (experience.TREES, *files):
+        fit_networks_on(cases).save(experience.NETWORKS)
+        for file in (experience.TREES, experience.NETWORKS):
             print(f"{file}: {file.stat().st_size:,} bytes", file=sys.stderr)
 
 

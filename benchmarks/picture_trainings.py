@@ -4,15 +4,13 @@
     python benchmarks/picture_trainings.py --samples 600 --epochs 6 61
 
 The pictures are those of its test part, which fit_experience.py never sees (it sees others of the same ten classes);
-the last labeller, a random forest that learned from 400 blurred pictures, is of no kind that it knows. Columns with (*)
-show the audit without the networks that learned from fit_pictures.py.
+the last labeller, a random forest that learned from 400 blurred pictures, is of no kind that it knows.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from unittest.mock import patch
 
 import fashion_mnist
 import fit_pictures
@@ -26,8 +24,6 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score
 
 import labelaudit
-from labelaudit.auditing import experience
-from labelaudit.auditing.experience import networks
 
 BY_HEART = {"adam": True, "rate": 1e-3, "cosine": False, "decay": 0.0}
 AUGMENTED = {"rate": 0.05, "shaken": 1.0, "mirrored": True}
@@ -36,7 +32,6 @@ MISTAKES = (
     *(("people", 0.1), ("people", 0.2), ("forest", 0.1), ("forest", 0.3)),
 )
 CLEAN = "clean flagged"
-WITHOUT = "(*)"  # without the networks that learned from fit_pictures.py
 TAUGHT = 400  # pictures that the forest learned from
 
 
@@ -91,22 +86,14 @@ def _forgetting(found: np.ndarray, given: np.ndarray) -> np.ndarray:
     return np.where(right.any(axis=0), events, len(found))
 
 
-def judged(history: labelaudit.History) -> tuple[np.ndarray, np.ndarray]:
-    """Return which samples an audit flags, (n,), and how suspicious each is, (n,)."""
-    samples = labelaudit.audit(history).samples
-    return samples["is_label_issue"].to_numpy(), 1 - samples["label_quality"].to_numpy()
-
-
 def measured(dataset: Dataset, given: np.ndarray, found: np.ndarray) -> dict[str, float]:
     """Audit a history, (E, n, K); return what the tables show."""
     wrong = given != dataset.labels
     history = labelaudit.history_from_arrays(found, given, scores_are="probabilities")
-    flagged, suspicion = judged(history)
-    without = networks()[1:]
-    with patch.object(experience, "networks", lambda: without):
-        flagged_without, suspicion_without = judged(history)
+    samples = labelaudit.audit(history).samples
+    flagged, suspicion = samples["is_label_issue"].to_numpy(), 1 - samples["label_quality"].to_numpy()
     if not wrong.any():
-        return {CLEAN: float(flagged.mean()), f"{CLEAN} {WITHOUT}": float(flagged_without.mean())}
+        return {CLEAN: float(flagged.mean())}
 
     def precision(score: np.ndarray) -> float:
         return float(average_precision_score(wrong, score))
@@ -117,10 +104,8 @@ def measured(dataset: Dataset, given: np.ndarray, found: np.ndarray) -> dict[str
     first = np.argsort(-suspicion, kind="stable")[: wrong.sum()]
     return {
         "AP": precision(suspicion),
-        f"AP {WITHOUT}": precision(suspicion_without),
         **{name: precision(score) for name, score in statistics(found, given).items()},
         "F1 at the cut": f1(flagged),
-        f"F1 {WITHOUT}": f1(flagged_without),
         "F1 at the true count": float(wrong[first].mean()),
     }
 
@@ -159,8 +144,7 @@ def main() -> None:
                 rows.append({**row, **measured(dataset, given, found)})
     table = pd.DataFrame(rows)
     of_kind = table.groupby(["training", "mistakes"], sort=False).mean(numeric_only=True)
-    for name in (CLEAN, f"{CLEAN} {WITHOUT}"):
-        of_kind[name] = of_kind.pop(name)
+    of_kind[CLEAN] = of_kind.pop(CLEAN)
     print(of_kind.round(3).to_string(na_rep=""), end="\n\n")
     print("\n".join(markdown(of_kind.groupby(level=0, sort=False).mean())))
 

@@ -13,7 +13,7 @@ from quality_peers import Finding, ours
 
 from labelaudit import Embeddings, History
 from labelaudit.auditing.clues import Clues
-from labelaudit.auditing.experience import Experience, by_experience, networks, trees
+from labelaudit.auditing.experience import Experience, by_experience, trees
 from labelaudit.auditing.verdict import LOWEST_CUT
 
 
@@ -68,8 +68,6 @@ VARIANTS: dict[str, dict[str, Callable[..., Any] | float]] = {
     "probability from experience alone": {"verdict.BY_MATRIX": 0.0},
     "experience by the trees alone": {"verdict.by_experience": _by_trees},
     "experience by the networks alone": {"verdict.by_experience": _by_networks},
-    "networks fitted with fit_pictures": {"experience.networks": lambda: networks()[:1]},
-    "networks fitted without fit_pictures": {"experience.networks": lambda: networks()[1:]},
     "no experience at all": {"verdict.wrong": _by_matrix, "verdict.ranking": _log_ratio},
     "cut at one half": {"verdict.best_cut": lambda probability, lowest: 0.5},
     "cut as low as the best F1 asks": {"verdict.lowest_cut": lambda clear_agreeing: 0.0},

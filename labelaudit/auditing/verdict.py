@@ -19,7 +19,7 @@ Array = npt.NDArray[Any]
 
 PLAIN = 0.25  # weight of the plain log ratio in the ranking
 BY_MATRIX = 0.05  # weight of the noise matrix in the probability, beside what trainings taught
-LOWEST_CUT = 0.25  # probability of a mistake that no cut goes below: many false alarms would follow
+LOWEST_CUT = 0.22  # probability of a mistake that no cut goes below: many false alarms would follow
 LEARNED_LITTLE = (CLEAR, 0.7)  # median log ratio of the labels agreed with: no cut below one half, below LOWEST_CUT
 
 
