@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import quality_data
+from fit_training import log_uniform
 from quality_data import Dataset
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfTransformer
@@ -46,7 +47,7 @@ def draw(name: str, rng: np.random.Generator) -> Dataset:
 
 def rules(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Draw a table of categories; a decision tree that also knows the kinds says the classes, but for exceptions."""
-    n, d, n_classes = (round(_log_uniform(rng, *bounds)) for bounds in (SAMPLES, COLUMNS, RULED))
+    n, d, n_classes = (round(log_uniform(rng, *bounds)) for bounds in (SAMPLES, COLUMNS, RULED))
     levels = np.where(rng.random(d) < rng.random(), 2, rng.integers(3, MOST_LEVELS + 1, d))
     n_kinds = int(rng.integers(*PROTOTYPES))
     kinds = rng.choice(n_kinds, n, p=rng.dirichlet(np.full(n_kinds, 2.0)))
@@ -56,7 +57,7 @@ def rules(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     asked = np.column_stack([cells, *[kinds] * int(rng.integers(0, d))])
     leaves = _leaves(asked, min(round(n_classes * rng.uniform(1, 4)), n // FEWEST), rng)
     class_of = rng.permutation(np.arange(leaves.max() + 1) % n_classes)
-    exceptions = rng.random(n) < _log_uniform(rng, 0.001, 0.06)
+    exceptions = rng.random(n) < log_uniform(rng, 0.001, 0.06)
     labels = np.where(exceptions, rng.permutation(class_of[leaves]), class_of[leaves])
     coded = cells if rng.random() < 0.4 else OneHotEncoder(sparse_output=False).fit_transform(cells)
     return coded.astype(float), labels
@@ -80,12 +81,12 @@ def _leaves(cells: np.ndarray, wanted: int, rng: np.random.Generator) -> np.ndar
 
 def topics(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Draw bags of words, each about a topic and a little about one of its kin; some topics are common, some rare."""
-    n, n_topics = (round(_log_uniform(rng, *bounds)) for bounds in (SAMPLES, TOPICS))
+    n, n_topics = (round(log_uniform(rng, *bounds)) for bounds in (SAMPLES, TOPICS))
     n_topics = min(n_topics, n // FEWEST)
     commonness = np.exp(rng.uniform(0.3, 1.5) * rng.normal(size=n_topics))
     commonness = np.maximum(commonness, RAREST_TOPIC * commonness.max())
     labels = rng.choice(n_topics, n, p=commonness / commonness.sum())
-    told_by, strength = _log_uniform(rng, *TOLD_BY), rng.uniform(1, 3.2)
+    told_by, strength = log_uniform(rng, *TOLD_BY), rng.uniform(1, 3.2)
     of_family = rng.random((n_topics // KIN + 1, WORDS)) < told_by / 2
     family = np.arange(n_topics) // KIN
     telling = of_family[family] | (rng.random((n_topics, WORDS)) < told_by / 2)
@@ -93,14 +94,10 @@ def topics(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     spoken /= spoken.sum(axis=1, keepdims=True)
     kin = np.minimum(family[labels] * KIN + rng.integers(0, KIN, n), n_topics - 1)
     aside = rng.uniform(0, 0.6) * rng.beta(1.5, 3, n)[:, None] * (kin != labels)[:, None]
-    length = np.maximum(_log_uniform(rng, *LENGTH) * np.exp(0.5 * rng.normal(size=n)), 3).astype(int)
+    length = np.maximum(log_uniform(rng, *LENGTH) * np.exp(0.5 * rng.normal(size=n)), 3).astype(int)
     counts = rng.multinomial(length, (1 - aside) * spoken[labels] + aside * spoken[kin])
     weights = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
     return TruncatedSVD(min(COMPONENTS, n // 2), random_state=0).fit_transform(weights), labels
-
-
-def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 SETS = {"rules": rules, "topics": topics}

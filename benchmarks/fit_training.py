@@ -52,7 +52,7 @@ def plant(dataset: Dataset, rng: np.random.Generator, kind: str | None = None) -
     "absent", of three classes or more: all labels of some class are wrong, and no sample is really of it.
     """
     most = len(dataset.labels)
-    size = max(int(_log_uniform(rng, min(SMALLEST, most), most)), min(8 * dataset.n_classes, most))
+    size = max(int(log_uniform(rng, min(SMALLEST, most), most)), min(8 * dataset.n_classes, most))
     kept = np.sort(rng.permutation(most)[:size])
     features, change = dataset.features[kept], rng.random()
     if change < 0.12:  # columns that say nothing: easier to learn by heart
@@ -99,11 +99,11 @@ def _given(part: Dataset, kind: str, rng: np.random.Generator) -> np.ndarray:
     if kind == "none":
         return part.labels
     if kind == "unsure":
-        return unsure(part, _log_uniform(rng, 1, 4), rng.uniform(0.3, 1), rng)
+        return unsure(part, log_uniform(rng, 1, 4), rng.uniform(0.3, 1), rng)
     most = 0.3 if kind != "symmetric" or part.n_classes == 2 else 0.45
     if kind == "people":
-        return quality_noise.by_people(part, round(_log_uniform(rng, 0.02, 0.4) * len(part.labels)), rng)
-    rate = _log_uniform(rng, 0.005 if kind == "symmetric" else 0.02, most)
+        return quality_noise.by_people(part, round(log_uniform(rng, 0.02, 0.4) * len(part.labels)), rng)
+    rate = log_uniform(rng, 0.005 if kind == "symmetric" else 0.02, most)
     return quality_noise.given_labels(part, kind, rate, int(rng.integers(1 << 30)))
 
 
@@ -242,11 +242,11 @@ def _draw(planted: Planted, rng: np.random.Generator) -> Training:
         pictures=pictures,
         dropout=0.3 if rng.random() < 0.15 else 0.0,
         adam=adam,
-        rate=_log_uniform(rng, 5e-4, 5e-3) if adam else _log_uniform(rng, 0.01, 0.15),
+        rate=log_uniform(rng, 5e-4, 5e-3) if adam else log_uniform(rng, 0.01, 0.15),
         decay=rng.choice((0, 5e-4, 5e-3), p=(0.55, 0.35, 0.1)),
         cosine=rng.random() < 0.35,
         batch=min(int(rng.choice((16, 32, 64, 128))), max(n // 20, 8)),
-        epochs=min(int(_log_uniform(rng, 1.6, 60)), longest),
+        epochs=min(int(log_uniform(rng, 1.6, 60)), longest),
         after=rng.random() < 0.35,
         seed=int(rng.integers(1 << 30)),
     )
@@ -261,5 +261,6 @@ def _modernised(training: Training, rng: np.random.Generator) -> Training:
     )
 
 
-def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    """Draw a number whose logarithm is uniform."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
