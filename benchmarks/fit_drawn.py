@@ -46,7 +46,11 @@ def draw(name: str, rng: np.random.Generator) -> Dataset:
 
 
 def rules(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a table of categories; a decision tree that also knows the kinds says the classes, but for exceptions."""
+    """Draw a table of categories; a decision tree that also knows the kinds says the classes, but for exceptions.
+
+    Returns:
+        (n, columns) numbers of the categories or (n, categories) indicators, and (n,) classes.
+    """
     n, d, n_classes = (round(log_uniform(rng, *bounds)) for bounds in (SAMPLES, COLUMNS, RULED))
     levels = np.where(rng.random(d) < rng.random(), 2, rng.integers(3, MOST_LEVELS + 1, d))
     n_kinds = int(rng.integers(*PROTOTYPES))
@@ -80,7 +84,11 @@ def _leaves(cells: np.ndarray, wanted: int, rng: np.random.Generator) -> np.ndar
 
 
 def topics(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draw bags of words, each about a topic and a little about one of its kin; some topics are common, some rare."""
+    """Draw bags of words, each about a topic and a little about one of its kin; some topics are common, some rare.
+
+    Returns:
+        (n, COMPONENTS or fewer) components of the word weights, and (n,) topics.
+    """
     n, n_topics = (round(log_uniform(rng, *bounds)) for bounds in (SAMPLES, TOPICS))
     n_topics = min(n_topics, n // FEWEST)
     commonness = np.exp(rng.uniform(0.3, 1.5) * rng.normal(size=n_topics))

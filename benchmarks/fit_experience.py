@@ -140,9 +140,10 @@ def _part_of(job: int, folder: Path, rng: np.random.Generator) -> tuple[Dataset,
 
 
 def turn_of(job: int) -> int:
-    """Return a number that tells which kinds of trainings have their turn, whatever the data set."""
-    names = fit_pictures.NAMES if job >= OF_PICTURES else fit_drawn.NAMES if job >= DRAWN else ("any",)
-    return job // len(names)
+    """Return the number that says which kind of mistakes and of training has its turn, whatever the data set."""
+    if job >= OF_PICTURES:
+        return job // len(fit_pictures.NAMES)
+    return job // len(fit_drawn.NAMES) if job >= DRAWN else job
 
 
 def kind_of(job: int) -> str | None:
