@@ -19,6 +19,7 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import fit_data
@@ -53,6 +54,7 @@ MODERN = 30_000  # from this one on in more modern ways; every seventh long-tail
 DRAWN = 35_000  # from this one on of sets that are drawn anew, every third in more modern ways, every fourth by people
 OF_PICTURES = 40_000  # from this one on convolutional networks on pictures, every third with mistakes of people
 LONG = 41_000  # from this one on for more than 60 epochs
+MANY = (range(10_000, 11_300), range(36_400, 36_700), range(42_000, 42_100))  # a quarter of the labels or more is wrong
 SAMPLES = 200  # of each history, to fit trees on
 GROUPS = 4  # of data sets, left out in turn
 HOPELESS = ("friends", "friends_embedded", "contraceptive", "german", "led7digit")
@@ -74,18 +76,25 @@ class Case:
 
 
 def jobs() -> list[int]:
-    """Return the numbers of all trainings; embedded texts are not among the long-tailed ones."""
-    tailed = range(LONG_TAILED, LONG_TAILED + 2000)
+    """Return the numbers of all trainings.
+
+    Embedded texts are not among the long-tailed ones, nor hopeless data among those of MANY.
+    """
     names = fit_data.NAMES
-    kept = (job for job in tailed if names[job % len(names)] not in fit_data.EMBEDDED)
-    return [
-        *range(7300),
-        *kept,
-        *range(MODERN, MODERN + 1000),
-        *range(DRAWN, DRAWN + 1400),
-        *range(OF_PICTURES, OF_PICTURES + 600),
-        *range(LONG, LONG + 150),
-    ]
+    tables, *of_others = MANY
+    tailed = range(LONG_TAILED, LONG_TAILED + 2000)
+    return sorted(
+        [
+            *range(7300),
+            *(job for job in tables if names[job % len(names)] not in HOPELESS),
+            *(job for job in tailed if names[job % len(names)] not in fit_data.EMBEDDED),
+            *range(MODERN, MODERN + 1000),
+            *range(DRAWN, DRAWN + 1400),
+            *range(OF_PICTURES, OF_PICTURES + 600),
+            *range(LONG, LONG + 150),
+            *chain(*of_others),
+        ]
+    )
 
 
 def on_one_core() -> None:
@@ -115,12 +124,13 @@ def trained(job: int, folder: Path) -> tuple[str, fit_training.Planted, Reading,
     rng = np.random.default_rng([2026, job])
     if job >= OF_PICTURES:
         name = fit_pictures.NAMES[job % len(fit_pictures.NAMES)]
-        dataset, long = fit_pictures.load(name, folder), job >= LONG
-        planted = fit_training.plant_in(fit_pictures.part_of(dataset, rng, long=long), rng, kind_of(job))
+        dataset, long = fit_pictures.load(name, folder), LONG <= job < LONG + 150
+        part = fit_pictures.part_of(dataset, rng, long=long)
+        planted = fit_training.plant_in(part, rng, kind_of(job), many=has_many(job))
         found = fit_pictures.history(planted, dataset.n_classes, rng, long=long)
         return name, planted, *read_found(found, planted.given)
     part, modern = _part_of(job, folder, rng)
-    planted = fit_training.plant(part, rng, kind_of(job))
+    planted = fit_training.plant(part, rng, kind_of(job), many=has_many(job))
     if turn_of(job) % CROSS_VALIDATED != CROSS_VALIDATED - 1:
         found = fit_training.history(planted, part.n_classes, rng, modern=modern)
         return part.name, planted, *read_found(found, planted.given)
@@ -134,9 +144,14 @@ def _part_of(job: int, folder: Path, rng: np.random.Generator) -> tuple[Dataset,
     if job >= DRAWN:
         return fit_drawn.draw(fit_drawn.NAMES[job % len(fit_drawn.NAMES)], rng), turn_of(job) % 3 == 0
     dataset = fit_data.load(fit_data.NAMES[job % len(fit_data.NAMES)], folder)
-    modern = job >= MODERN
+    modern = job >= MODERN or (has_many(job) and job % 3 == 0)
     tailed = job % 7 == 0 if modern else job >= LONG_TAILED
     return fit_training.long_tailed(dataset, rng) if tailed else dataset, modern
+
+
+def has_many(job: int) -> bool:
+    """Say whether a quarter of the labels or more is wrong in a training."""
+    return any(job in of_many for of_many in MANY)
 
 
 def turn_of(job: int) -> int:

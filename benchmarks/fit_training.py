@@ -24,6 +24,9 @@ KINDS = {  # beside "absent" and "people"
     "ambiguous": 0.1,
     "unsure": 0.13,
 }
+OF_MANY = {"symmetric": 0.45, "pair": 0.1, "confusion": 0.15, "instance": 0.1, "people": 0.2}
+MANY = (0.25, 0.48)
+MOST_OF_TWO = 0.4  # of two classes
 HIDDEN = ((), (64,), (128,), (128, 128), (256, 256), (512, 256))
 SMALLEST = 700  # samples
 LEAST_LONG_TAILED = 400  # samples, else all are kept
@@ -46,10 +49,11 @@ class Planted:
         return self.given != self.true
 
 
-def plant(dataset: Dataset, rng: np.random.Generator, kind: str | None = None) -> Planted:
+def plant(dataset: Dataset, rng: np.random.Generator, kind: str | None = None, *, many: bool = False) -> Planted:
     """Draw a part of a data set, change its features or not, and plant mistakes of a kind, by default a random one.
 
-    "absent", of three classes or more: all labels of some class are wrong, and no sample is really of it.
+    "absent", of three classes or more: all labels of some class are wrong, and no sample is really of it. ``many``: the
+    rate is between those of MANY, and the kind one of OF_MANY.
     """
     most = len(dataset.labels)
     size = max(int(log_uniform(rng, min(SMALLEST, most), most)), min(8 * dataset.n_classes, most))
@@ -61,11 +65,13 @@ def plant(dataset: Dataset, rng: np.random.Generator, kind: str | None = None) -
         weights = rng.normal(size=(features.shape[1], int(rng.integers(100, 400))))
         features = np.maximum(features @ weights / np.sqrt(len(weights)) + rng.normal(), 0)
     part = Dataset(dataset.name, features.astype(np.float32), dataset.labels[kept], dataset.probabilities[kept])
-    return plant_in(part, rng, kind)
+    return plant_in(part, rng, kind, many=many)
 
 
-def plant_in(part: Dataset, rng: np.random.Generator, kind: str | None = None) -> Planted:
+def plant_in(part: Dataset, rng: np.random.Generator, kind: str | None = None, *, many: bool = False) -> Planted:
     """Plant mistakes, as `plant` does, in all of a data set."""
+    if many:
+        return _with_many(part, rng)
     if kind == "absent" and part.n_classes > 2:
         return _without_a_class(part, rng)
     if kind != "people":
@@ -93,6 +99,15 @@ def _without_a_class(part: Dataset, rng: np.random.Generator) -> Planted:
     labels = part.labels[kept]
     wrong = np.isin(labels, of_others[1 : int(rng.integers(2, 4))]) & (rng.random(len(kept)) < rng.uniform(0.1, 0.45))
     return Planted(part.features[kept], np.where(wrong, of_others[0], labels), labels, "absent")
+
+
+def _with_many(part: Dataset, rng: np.random.Generator) -> Planted:
+    """Plant many mistakes."""
+    kind, rate = str(rng.choice(list(OF_MANY), p=list(OF_MANY.values()))), rng.uniform(*MANY)
+    if part.n_classes == 2:
+        kind, rate = "symmetric" if kind in ("pair", "confusion") else kind, min(rate, MOST_OF_TWO)
+    given = quality_noise.given_labels(part, kind, rate, int(rng.integers(1 << 30)))
+    return Planted(part.features, given, part.labels, kind)
 
 
 def _given(part: Dataset, kind: str, rng: np.random.Generator) -> np.ndarray:

@@ -70,8 +70,8 @@ VARIANTS: dict[str, dict[str, Callable[..., Any] | float]] = {
     "experience by the networks alone": {"verdict.by_experience": _by_networks},
     "no experience at all": {"verdict.wrong": _by_matrix, "verdict.ranking": _log_ratio},
     "cut at one half": {"verdict.best_cut": lambda probability, lowest: 0.5},
-    "cut as low as the best F1 asks": {"verdict.lowest_cut": lambda clear_agreeing: 0.0},
-    "cut no higher for models that learned little": {"verdict.lowest_cut": lambda clear_agreeing: LOWEST_CUT},
+    "cut as low as the best F1 asks": {"verdict.lowest_cut": lambda learned: 0.0},
+    "cut no higher for models that learned little": {"verdict.lowest_cut": lambda learned: LOWEST_CUT},
     "not calibrated along the ranking": {"verdict.along_ranking": lambda score, probability: probability},
 }
 

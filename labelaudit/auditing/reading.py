@@ -30,6 +30,8 @@ class Outside:
         open: share of disagreements that the noise matrix leaves open.
         clear_agreeing: median log ratio in favour of the given label, where it is predicted.
         clear_open: median log ratio against it, where the disagreement is open.
+        clear_other: median log of the best other class's probability over the next best one's, where the model
+            disagrees; 0 with two classes.
     """
 
     rate: float
@@ -37,6 +39,15 @@ class Outside:
     open: float
     clear_agreeing: float
     clear_open: float
+    clear_other: float
+
+    @property
+    def learned(self) -> float:
+        """How much the model learned: how clear it is where it agrees, or half of how clear which other class it means.
+
+        Where almost half of a class's labels are wrong, and all alike, no model is clear on those it agrees with.
+        """
+        return max(self.clear_agreeing, self.clear_other / 2)
 
     @property
     def structure(self) -> float:
@@ -86,15 +97,16 @@ def read_labels(whole: MeanScores, early: MeanScores, labels: Array) -> Reading:
     notes = _blind(consensus, labels, n_classes)
     if notes:
         posterior.wrong[:] = 0
-    seen = outside(log_ratio, posterior.wrong, model.matrix, labels)
+    seen = outside(log_ratio, lead, posterior.wrong, model.matrix, labels)
     return Reading(labels, consensus, other, runners_up, lead, log_ratio, means, model, posterior, seen, notes)
 
 
-def outside(log_ratio: Array, wrong: Array, matrix: Array, labels: Array) -> Outside:
+def outside(log_ratio: Array, lead: Array, wrong: Array, matrix: Array, labels: Array) -> Outside:
     """Describe a data set.
 
     Args:
         log_ratio: (n,) log of the best other class's probability over the given label's.
+        lead: (n,) log of the best other class's probability over the next best one's.
         wrong: (n,) posterior of the noise model.
         matrix: (K, K) its noise matrix.
         labels: (n,) given labels.
@@ -106,6 +118,7 @@ def outside(log_ratio: Array, wrong: Array, matrix: Array, labels: Array) -> Out
         share = np.bincount(labels, minlength=n_classes) / len(labels)
         evenly = min(rate, float((share * (n_classes - 1) * np.median(off, axis=1)).sum()))
     agreeing = log_ratio[log_ratio < 0]
+    disagreeing = lead[log_ratio > 0]
     left_open = log_ratio[(log_ratio > 0) & (wrong <= 0.5)]
     return Outside(
         rate=rate,
@@ -113,12 +126,13 @@ def outside(log_ratio: Array, wrong: Array, matrix: Array, labels: Array) -> Out
         open=len(left_open) / len(labels),
         clear_agreeing=max(float(np.median(-agreeing)), 0.1) if len(agreeing) else 0.1,
         clear_open=float(np.median(left_open)) if len(left_open) > 3 else 0.3,
+        clear_other=float(np.median(disagreeing)) if n_classes > 2 and len(disagreeing) else 0.0,
     )
 
 
 def weakness(seen: Outside) -> list[str]:
     """Return a note where the model is hardly surer of the labels it agrees with than of another class."""
-    if seen.clear_agreeing >= CLEAR:
+    if seen.learned >= CLEAR:
         return []
     return [
         f"Where the model agrees with a label, that class is a mere {np.exp(seen.clear_agreeing):.1f} times as likely "

@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 PLAIN = 0.25  # weight of the plain log ratio in the ranking
 BY_MATRIX = 0.05  # weight of the noise matrix in the probability, beside what trainings taught
 LOWEST_CUT = 0.22  # probability of a mistake that no cut goes below: many false alarms would follow
-LEARNED_LITTLE = (CLEAR, 0.7)  # median log ratio of the labels agreed with: no cut below one half, below LOWEST_CUT
+LEARNED_LITTLE = (CLEAR, 0.7)  # how much a model learned: no cut below one half, below LOWEST_CUT
 
 
 @dataclass
@@ -82,7 +82,7 @@ def judge(
         trust = 0.0 if read.notes else reliability(ratio, probability)
         score += WEIGHT * trust**2 * ratio
         probability = along_ranking(score, each)
-    leaning = leaned(probability, best_cut(probability, lowest_cut(read.seen.clear_agreeing)))
+    leaning = leaned(probability, best_cut(probability, lowest_cut(read.seen.learned)))
     of_class = certainty(read.lead, read.log_ratio, leaning > 0.5)
     likely = leaning * of_class
     offered = (of_class >= SURE_OF_CLASS) & (likely > 1 - leaning)
@@ -121,12 +121,12 @@ def ranking(clues: Clues, order: Array) -> Array:
     return found
 
 
-def lowest_cut(clear_agreeing: float) -> float:
+def lowest_cut(learned: float) -> float:
     """Return the probability that no cut goes below: LOWEST_CUT, and up to 0.5 where a model learned little.
 
     What such a model gets wrong looks like wrong labels, so it flags only what is likelier wrong than right.
     """
-    return float(np.interp(clear_agreeing, LEARNED_LITTLE, (0.5, LOWEST_CUT)))
+    return float(np.interp(learned, LEARNED_LITTLE, (0.5, LOWEST_CUT)))
 
 
 def best_cut(probability: Array, lowest: float = LOWEST_CUT) -> float:

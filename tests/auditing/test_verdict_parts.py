@@ -204,6 +204,23 @@ def test_a_model_that_learned_little_flags_only_what_is_likelier_wrong_than_righ
     assert best_cut(doubtful, lowest_cut(1.0)) < 0.4 < best_cut(doubtful, lowest_cut(0.3))
 
 
+def test_a_model_that_wavers_between_two_classes_alone_learned_much() -> None:
+    """Of each class 45 % of the labels are the next one, so the model is sure of those two, and of neither."""
+    rng = np.random.default_rng(0)
+    n, k, true = 600, 6, np.arange(600) % 6
+    given = np.where(rng.random(n) < 0.45, (true + 1) % k, true)
+    p = np.full((4, n, k), 0.01)
+    p[:, np.arange(n), true], p[:, np.arange(n), (true + 1) % k] = 0.52, 0.44
+    seen = _clues(history_from_arrays(p, given, scores_are="probabilities"))[1].seen
+    assert seen.clear_agreeing < 0.5
+    assert seen.clear_other > 2
+    assert lowest_cut(seen.learned) == LOWEST_CUT
+    undecided = np.full((4, n, k), 0.14)
+    undecided[:, np.arange(n), true], undecided[:, np.arange(n), (true + 1) % k] = 0.23, 0.21
+    unsure = _clues(history_from_arrays(undecided, given, scores_are="probabilities"))[1].seen
+    assert lowest_cut(unsure.learned) == 0.5
+
+
 def test_leaning_keeps_the_order_and_moves_the_cut_to_one_half() -> None:
     probability = np.array([0.0, 0.1, 0.3, 0.5, 1.0])
     found = leaned(probability, 0.3)
