@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
 
 import labelaudit
 from labelaudit import LabelAuditError, history_from_arrays, plant_mistakes
@@ -430,3 +433,25 @@ def test_there_is_no_runner_up_where_none_stands_out() -> None:
     offered = of_two.samples["suggested_label"].notna()
     assert of_two.samples.loc[offered, "runner_up_label"].isna().all()
     assert (of_two.samples.loc[~offered, "runner_up_label"] == 1 - of_two.samples.loc[~offered, "given_label"]).all()
+
+
+def test_classes_of_which_two_fifths_are_labelled_as_the_next_one() -> None:
+    """A network on digits wavers between the two classes, which is no sign that it learned little."""
+    x, true = load_digits(return_X_y=True)
+    x = torch.tensor(x / 16, dtype=torch.float32)
+    given = plant_mistakes(true, 0.4, "pair", seed=0).labels
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10))
+    optimizer = torch.optim.SGD(network.parameters(), 0.05, momentum=0.9)
+    labels, found = torch.from_numpy(given), []
+    for _ in range(30):
+        for batch in torch.randperm(len(labels)).split(64):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(network(x[batch]), labels[batch]).backward()
+            optimizer.step()
+        with torch.no_grad():
+            found.append(network(x).numpy())
+    audit = labelaudit.audit(history_from_arrays(np.array(found), given))
+    flagged, wrong = audit.samples["is_label_issue"].to_numpy(), given != true
+    assert 2 * (flagged & wrong).sum() / (flagged.sum() + wrong.sum()) > 0.7
+    assert audit.summary["notes"] == []
