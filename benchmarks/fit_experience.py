@@ -60,7 +60,7 @@ GROUPS = 4  # of data sets, left out in turn
 HOPELESS = ("friends", "friends_embedded", "contraceptive", "german", "led7digit")
 HOPELESS_WEIGHT = 0.4  # data whose classes no model can tell apart teach that nothing can be known
 PEOPLE_WEIGHT = 2  # mistakes of people are what most users have
-MANY_WEIGHT = 0.5  # to networks: with more they grow bolder everywhere
+MANY_WEIGHT = (0.5, 0.5, 1, 1)  # to each of the networks: the more, the bolder they grow everywhere
 PICTURES_WEIGHT = 3  # convolutional networks, too, and the trainings of them are few
 FLAGGED = (2, 5, 8)  # columns of the table
 
@@ -233,11 +233,6 @@ def weight_of(case: Case) -> float:
     return found * (PEOPLE_WEIGHT if case.kind == "people" else 1) * (PICTURES_WEIGHT if case.job >= OF_PICTURES else 1)
 
 
-def weight_to_networks(case: Case) -> float:
-    """Return the weight of a history when networks are fitted."""
-    return weight_of(case) * (MANY_WEIGHT if has_many(case.job) else 1)
-
-
 def as_numbers(fitted: HistGradientBoostingClassifier) -> Trees:
     """Return the fitted trees as plain arrays."""
     tests: list[tuple[int, float, int]] = []
@@ -296,7 +291,8 @@ def compared(case: Case, trees: Trees, networks: SetNetworks) -> tuple[float, ..
 def fit_networks_on(cases: list[Case]) -> SetNetworks:
     """Fit the networks."""
     known = [known_of(case) for case in cases]
-    return fit_networks.fit(known, np.array([weight_to_networks(case) for case in cases]))
+    weight, many = np.array([(weight_of(case), has_many(case.job)) for case in cases]).T
+    return fit_networks.fit(known, [weight * np.where(many, of_many, 1) for of_many in MANY_WEIGHT])
 
 
 def known_of(case: Case) -> fit_networks.Known:

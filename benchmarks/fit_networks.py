@@ -14,7 +14,6 @@ from labelaudit.auditing.class_pools import FEW, MIDDLE, RAREST
 from labelaudit.auditing.clues import OF_SAMPLES
 from labelaudit.auditing.set_networks import BOUND, MOST_ATTENTION, SetNetworks
 
-NETWORKS = 4
 EPOCHS = 25
 BATCH = 16  # histories
 KEPT = 1200  # samples of a history that are drawn from
@@ -169,12 +168,12 @@ class Histories:
         return batch, self.wrong[of, rows]
 
 
-def fit(known: Sequence[Known], weight: np.ndarray) -> SetNetworks:
-    """Fit the networks on histories, each of a weight, (histories,); on one core, so that sums are the same again."""
+def fit(known: Sequence[Known], weights: Sequence[np.ndarray]) -> SetNetworks:
+    """Fit a network for each of some weights of histories, (histories,); on one core, so that sums are the same."""
     torch.set_num_threads(1)
     histories = Histories(known)
-    weights = torch.from_numpy(weight.astype(np.float32))
-    found = [fit_one(seed, histories, weights) for seed in range(NETWORKS)]
+    of_each = [torch.from_numpy(weight.astype(np.float32)) for weight in weights]
+    found = [fit_one(seed, histories, weight) for seed, weight in enumerate(of_each)]
     return as_numbers(found, histories.mean, histories.deviation)
 
 
