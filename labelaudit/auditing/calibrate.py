@@ -31,10 +31,21 @@ def along_ranking(score: Array, probability: Array) -> Array:
     weights = np.add.reduceat(counts, first)
     means = np.add.reduceat(of_value * counts, first) / weights
     level, weight = _pooled(means, weights)
-    middles = weight.cumsum() - weight / 2
-    smooth = np.interp(ends - counts / 2, middles, level)
+    smooth = _with_slopes(ends - counts / 2, level, weight)
     order = np.arange(len(values)) / len(values)
     return ((1 - TIE_BREAK) * smooth + TIE_BREAK * order)[place]
+
+
+def _with_slopes(at: Array, level: Array, weight: Array) -> Array:
+    """Return the levels at some places, (m,), the steps between them made slopes as wide as the narrower neighbour.
+
+    So a broad level stays itself beside a narrow one, however high the step.
+    """
+    borders = weight.cumsum()[:-1]
+    half = np.minimum(weight[:-1], weight[1:]) / 2
+    corners = np.column_stack([borders - half, borders + half]).ravel()
+    found: Array = np.interp(at, np.concatenate([[0], corners, [weight.sum()]]), np.repeat(level, 2))
+    return found
 
 
 def _pooled(means: Array, weights: Array) -> tuple[Array, Array]:

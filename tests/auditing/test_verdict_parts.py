@@ -142,6 +142,14 @@ def test_along_ranking_keeps_ties_and_order() -> None:
     assert ((found >= 0) & (found <= 1)).all()
 
 
+def test_a_high_step_beside_a_broad_level_does_not_raise_its_end() -> None:
+    score = np.array([0.0] * 6 + [1.0] * 3 + [2.0, 3.0, 4.0])
+    probability = np.array([0.02] * 6 + [0.01] * 3 + [0.9, 0.92, 0.94])
+    found = along_ranking(score, probability)
+    assert found[:9] == pytest.approx(0.15 / 9, abs=1e-5)
+    assert found[9:] == pytest.approx([0.9, 0.92, 0.94], abs=1e-5)
+
+
 def _clues(history: History) -> tuple[Clues, Reading]:
     planned = plan(history)
     (evidence,) = accumulate(history, [partial(Evidence, uses=planned.uses)])
